@@ -1,0 +1,77 @@
+# Cowbell. `make help` lists the goals; README.md says what they are for.
+#
+# Sources are listed, in the order a reader opens them, in each folder's sources.mk.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+O        ?= build
+SMP      ?= 2
+MEM      ?= 512M
+ACCEL    ?= tcg
+DEBUG    ?= 0
+V        ?= 0
+SANITIZE ?=
+T        ?= *
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $(2))
+
+# A cross compiler is taken if it is named, else the first one found that makes x86-64 ELF.
+ifeq ($(origin CROSS_COMPILE),undefined)
+CROSS_COMPILE := $(shell \
+    for p in $$( [ "$$(uname -m)" = x86_64 ] && echo '""' ) x86_64-linux-gnu- x86_64-elf-; do \
+        [ "$$p" = '""' ] && p=; \
+        if command -v "$${p}gcc" >/dev/null 2>&1; then echo "$$p"; break; fi; done)
+endif
+CC      := $(CROSS_COMPILE)gcc
+OBJCOPY := $(CROSS_COMPILE)objcopy
+NM      := $(CROSS_COMPILE)nm
+HOSTCC  := gcc
+CLANG   := clang
+MUSL_CC := musl-gcc
+
+KERNEL_SRCS :=
+include boot/sources.mk arch/x86_64/sources.mk
+include kernel/sources.mk kernel/mm/sources.mk kernel/ipc/sources.mk kernel/proc/sources.mk
+include kernel/syscall/sources.mk kernel/lib/sources.mk kernel/debug/sources.mk
+
+TEST_KERNEL_SRCS :=
+include tests/kernel/sources.mk
+include user/sources.mk
+include tests/user/sources.mk
+include tests/host/Makefile.inc
+include tests/bench/sources.mk
+
+include tools/make/kernel.mk
+include tools/make/user.mk
+include tools/make/host.mk
+include tools/make/run.mk
+include tools/make/check.mk
+include tools/make/lint.mk
+
+.PHONY: help clean
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: Cowbell: a teaching microkernel for x86_64 with a real virtual-memory subsystem.
+#:
+#:   make run                    build, boot through GRUB in QEMU, end in a shell
+#:   make check [T='mm.fork*']   run every suite (host, kernel, user), or a selection
+#:   make check-kernel|check-host|check-user|check-shell      one kind of them
+#:   make oracle                 run the programs of tests/user on Linux too, and compare
+#:   make bench [B='fork*']      guest instructions, Cowbell beside Linux
+#:   make debug [T=suite.test]   QEMU stopped, gdb attached, with Cowbell's commands
+#:   make iso                    the bootable image, in $(O)/cowbell.iso
+#:   make lint                   formatting, lock annotations, layers, lengths
+#:   make compile_commands.json  for editors, in $(O)/compile_commands.json
+#:   make setup                  name or install the Debian packages that are missing
+#:   make clean                  remove $(O)
+#:
+#: Variables: SMP=2  MEM=512M  ACCEL=tcg|kvm  O=build  V=1 (show commands)  DEBUG=1 (checks on)
+#:            SANITIZE=kasan,ubsan  CROSS_COMPILE=x86_64-elf-  APPEND='kernel options'
+
+clean:
+	$(Q)rm -rf $(O)

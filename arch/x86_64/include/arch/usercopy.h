@@ -1,0 +1,59 @@
+/*
+ * The only instructions that touch user memory from the kernel. A fault in them that cannot be
+ * resolved continues at a fix-up address, found in the exception table.
+ *
+ * The caller has checked that the range lies in user space; kernel/mm/usercopy.c does that.
+ */
+#ifndef COWBELL_ARCH_USERCOPY_H
+#define COWBELL_ARCH_USERCOPY_H
+
+#include <lib/types.h>
+#include <lib/compiler.h>
+
+struct trapframe;
+
+/** arch_copy_user() - copy between user and kernel memory. Return: bytes NOT copied, 0 if all. */
+MUST_CHECK size_t arch_copy_user(void *to, const void *from, size_t len);
+
+/** arch_clear_user() - write zeroes. Return: bytes NOT cleared. */
+MUST_CHECK size_t arch_clear_user(void *to, size_t len);
+
+/** arch_load_user_u32() and the other widths - one load. Return: 0 or -EFAULT. */
+MUST_CHECK int arch_load_user_u16(u16 *value, const void *from);
+MUST_CHECK int arch_load_user_u32(u32 *value, const void *from);
+MUST_CHECK int arch_load_user_u64(u64 *value, const void *from);
+MUST_CHECK int arch_load_user_u8(u8 *value, const void *from);
+
+/** arch_store_user_u32() and the other widths - one store. Return: 0 or -EFAULT. */
+MUST_CHECK int arch_store_user_u8(void *to, u8 value);
+MUST_CHECK int arch_store_user_u16(void *to, u16 value);
+MUST_CHECK int arch_store_user_u32(void *to, u32 value);
+MUST_CHECK int arch_store_user_u64(void *to, u64 value);
+
+/**
+ * arch_cmpxchg_user_u32() - atomic compare and exchange.
+ * @seen:  out: the value that was there; equal to @expected if the exchange was done
+ *
+ * Return: 0 or -EFAULT (@seen is then unchanged).
+ */
+MUST_CHECK int arch_cmpxchg_user_u32(u32 *address, u32 expected, u32 desired, u32 *seen);
+
+/**
+ * arch_copy_user_string() - copy bytes up to and including a NUL.
+ * @copied:  out: bytes stored in @to, the NUL included if it was found
+ *
+ * Return: 0 (found, or @max bytes copied without one), -EFAULT; @copied is set in either case.
+ */
+MUST_CHECK int arch_copy_user_string(char *to, const char *from, size_t max, size_t *copied);
+
+/**
+ * arch_fixup_exception() - continue after a kernel access to user memory that cannot be done.
+ *
+ * Return: has the interrupted instruction a fix-up? If not, the fault is a bug of the kernel.
+ */
+MUST_CHECK bool arch_fixup_exception(struct trapframe *tf);
+
+/** arch_has_fixup() - is there a fix-up for the instruction at @ip? */
+bool arch_has_fixup(u64 ip);
+
+#endif

@@ -1,0 +1,26 @@
+# A CPU made ready; into the kernel and out; from thread to thread; memory; then the devices.
+KERNEL_SRCS += arch/x86_64/cpu.c
+KERNEL_SRCS += arch/x86_64/descriptors.c
+KERNEL_SRCS += arch/x86_64/entry.S
+KERNEL_SRCS += arch/x86_64/trap.c
+KERNEL_SRCS += arch/x86_64/trap_signal.c
+KERNEL_SRCS += arch/x86_64/irq.c
+KERNEL_SRCS += arch/x86_64/thread.c
+KERNEL_SRCS += arch/x86_64/fpu.c
+KERNEL_SRCS += arch/x86_64/mm_switch.c
+KERNEL_SRCS += arch/x86_64/kernel_map.c
+KERNEL_SRCS += arch/x86_64/usercopy.S
+KERNEL_SRCS += arch/x86_64/exception_table.c
+KERNEL_SRCS += arch/x86_64/signal_frame.c
+KERNEL_SRCS += arch/x86_64/acpi.c
+KERNEL_SRCS += arch/x86_64/apic.c
+KERNEL_SRCS += arch/x86_64/ioapic.c
+KERNEL_SRCS += arch/x86_64/time.c
+KERNEL_SRCS += arch/x86_64/rtc.c
+KERNEL_SRCS += arch/x86_64/ipi.c
+KERNEL_SRCS += arch/x86_64/nmi.c
+KERNEL_SRCS += arch/x86_64/trampoline.S
+KERNEL_SRCS += arch/x86_64/smp.c
+KERNEL_SRCS += arch/x86_64/serial.c
+KERNEL_SRCS += arch/x86_64/power.c
+KERNEL_SRCS += arch/x86_64/platform.c

@@ -1,0 +1,200 @@
+/*
+ * Memory objects: sequences of pages that address spaces map and files read and write.
+ *
+ * An object owns its pages through a radix tree: the tree holds one reference on each.  A page
+ * belongs to its object for as long as page_object() says so; truncation takes that away first and
+ * the mappings afterwards, so whoever installs a page asks object_owns_page() under the page-table
+ * lock.
+ *
+ * Lock legend: [I] immutable, [o] object lock (read to rely on it, write to change it), [x] atomic.
+ */
+#ifndef MM_OBJECT_H
+#define MM_OBJECT_H
+
+#include <lib/types.h>
+#include <lib/compiler.h>
+#include <lib/atomic.h>
+#include <lib/interval_tree.h>
+#include <lib/list.h>
+#include <lib/radix.h>
+#include <proc/mutex.h>
+#include <proc/rwsem.h>
+
+struct page;
+struct vma;
+struct iov_iter;
+struct vm_object;
+
+enum object_kind {
+    OBJECT_ANON_SHARED, /* MAP_SHARED | MAP_ANONYMOUS */
+    OBJECT_SHMEM,       /* memfd and files of the RAM file system */
+};
+
+/** When the memory of an object is promised (overcommit). */
+enum object_promise {
+    OBJECT_PROMISE_NOW,   /* all of it, when the object is made */
+    OBJECT_PROMISE_LATER, /* page by page, as they appear */
+};
+
+/** What object_get_page() does about a hole. */
+enum object_get_mode {
+    OBJECT_FIND,   /* -ENOENT */
+    OBJECT_CREATE, /* fill it with a zeroed page */
+};
+
+/** The seals of a memfd, with Linux's values (F_SEAL_*). */
+#define OBJECT_SEAL_SEAL         0x0001
+#define OBJECT_SEAL_SHRINK       0x0002
+#define OBJECT_SEAL_GROW         0x0004
+#define OBJECT_SEAL_WRITE        0x0008
+#define OBJECT_SEAL_FUTURE_WRITE 0x0010
+#define OBJECT_SEAL_EXEC         0x0020
+#define OBJECT_SEAL_ALL          0x003f
+
+/** What a kind of object does by its own; the rest is common. */
+struct object_ops {
+    /** Provide the page of an index below the size, referenced; called without locks. */
+    int (*get_page)(struct vm_object *object, u64 index, enum object_get_mode mode,
+                    struct page **out);
+};
+
+struct vm_object {
+    struct refcount refcount;      /* [x] */
+    enum object_kind kind;         /* [I] */
+    const struct object_ops *ops;  /* [I] */
+    struct mutex io_lock;          /* whoever writes to it or sets its size, one at a time;
+                                      outside mmap_lock, user memory is copied under it */
+    struct rwsem lock;             /* the object lock */
+    u64 size;                      /* [o] bytes */
+    struct radix pages;            /* [o] struct page * by index */
+    u64 nr_pages;                  /* [o] pages in the tree */
+    struct interval_tree mappings; /* [o] the VMAs that map it, by page index */
+    u32 nr_shared_writable;        /* [o] VMAs through which it could be written */
+    u32 seals;                     /* [o] OBJECT_SEAL_* */
+    enum object_promise promise;   /* [I] */
+    u64 nr_promised;               /* [o] pages of the overcommit account */
+    struct list_node all_link;     /* link in the list of all objects */
+};
+
+/** object_init() - prepare the cache of objects, once at boot. */
+void object_init(void);
+
+/**
+ * object_create_anon() - memory to share between processes, behind no file.
+ * @size: bytes; the pages are zero and appear when they are first touched
+ *
+ * Return: 0 with one reference in *out, or -ENOMEM.
+ */
+int MUST_CHECK object_create_anon(u64 size, enum object_promise promise, struct vm_object **out);
+
+/** object_create_shmem() - the same for a file, promised page by page. */
+int MUST_CHECK object_create_shmem(u64 size, struct vm_object **out);
+
+void object_get(struct vm_object *object);
+
+/** object_put() - drop a reference; the last one frees the pages. May sleep. */
+void object_put(struct vm_object *object);
+
+/** object_size() - bytes, as of now. */
+u64 object_size(struct vm_object *object);
+
+/** object_nr_pages() - pages that it holds, as of now (st_blocks / 8). */
+u64 object_nr_pages(struct vm_object *object);
+
+/**
+ * object_get_page() - the page behind an index.
+ * @out: the page with a reference for the caller (page_put)
+ *
+ * Context: thread; may sleep; takes the object lock.
+ * Return:  0, -ENOENT (a hole, OBJECT_FIND), -ERANGE (beyond the size: SIGBUS), -ENOMEM (no
+ *          frame), -ENOSPC (the overcommit policy promises no more: SIGBUS).
+ */
+int MUST_CHECK object_get_page(struct vm_object *object, u64 index, enum object_get_mode mode,
+                               struct page **out);
+
+/**
+ * object_owns_page() - is this still the page of that index?
+ *
+ * Context: no lock needed; under a page-table lock the answer orders an installer against
+ *          truncation, which disowns the page before it zaps.
+ */
+bool object_owns_page(const struct vm_object *object, u64 index, const struct page *page);
+
+/**
+ * object_read() - copy bytes out, holes as zeroes, no further than the size.
+ * @done: out: bytes copied
+ *
+ * Return: 0, or -EFAULT if not even one byte could be copied.
+ */
+int MUST_CHECK object_read(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done);
+
+/**
+ * object_write() - copy bytes in, growing the size as needed.
+ * @done: out: bytes copied
+ *
+ * Return: 0, or with nothing copied -EFAULT, -ENOMEM, -ENOSPC, -EFBIG, -EPERM (sealed).
+ */
+int MUST_CHECK object_write(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done);
+
+/** object_read_kernel() / object_write_kernel() - the same for a buffer of the kernel. */
+int MUST_CHECK object_read_kernel(struct vm_object *object, u64 offset, void *buf, size_t len,
+                                  u64 *done);
+int MUST_CHECK object_write_kernel(struct vm_object *object, u64 offset, const void *buf,
+                                   size_t len, u64 *done);
+
+/**
+ * object_truncate() - set the size.
+ *
+ * Pages beyond the new end go, in every mapping too, private copies included; the rest of the last
+ * page becomes zero.
+ * Return: 0, -EFBIG, -EPERM (sealed), -ENOMEM.
+ */
+int MUST_CHECK object_truncate(struct vm_object *object, u64 size);
+
+/** object_punch_hole() - make [start, end) bytes read as zero and free the whole pages in it. */
+int MUST_CHECK object_punch_hole(struct vm_object *object, u64 start, u64 end);
+
+/** object_allocate() - make sure that [start, end) bytes have pages; grows the size on request. */
+enum object_allocate_mode { OBJECT_ALLOCATE_KEEP_SIZE, OBJECT_ALLOCATE_GROW };
+int MUST_CHECK object_allocate(struct vm_object *object, u64 start, u64 end,
+                               enum object_allocate_mode mode);
+
+/** object_seek_data() / object_seek_hole() - the next of either from an offset, or -ENXIO. */
+int MUST_CHECK object_seek_data(struct vm_object *object, u64 offset, u64 *out);
+int MUST_CHECK object_seek_hole(struct vm_object *object, u64 offset, u64 *out);
+
+/** object_get_seals() / object_add_seals() - F_GET_SEALS, F_ADD_SEALS (-EPERM, -EBUSY). */
+u32 object_get_seals(struct vm_object *object);
+int MUST_CHECK object_add_seals(struct vm_object *object, u32 seals);
+
+/** object_lock() / object_unlock() - the object lock for writing; for changes of mappings. */
+static inline void object_lock(struct vm_object *object) ACQUIRES(&object->lock)
+{
+    rwsem_write_lock(&object->lock);
+}
+
+static inline void object_unlock(struct vm_object *object) RELEASES(&object->lock)
+{
+    rwsem_write_unlock(&object->lock);
+}
+
+/** object_insert_vma() / object_remove_vma() - keep the tree of mappings. Context: object lock. */
+void object_insert_vma(struct vma *vma);
+void object_remove_vma(struct vma *vma);
+
+/**
+ * object_admit_mapping() - do the seals allow a mapping, and which rights must it never gain?
+ * @vm_flags: in: of the new mapping; out: without VM_MAYWRITE if a seal forbids it
+ *
+ * Return: 0 or -EPERM. After 0 a writable shared mapping counts for object_add_seals() until
+ *         object_admit_done().
+ */
+int MUST_CHECK object_admit_mapping(struct vm_object *object, u64 *vm_flags);
+
+/** object_admit_done() - the mapping is linked, or failed. @vm_flags as admitted. */
+void object_admit_done(struct vm_object *object, u64 vm_flags);
+
+/** object_for_each() - call a function for every object; for checks of a quiet system. */
+void object_for_each(void (*fn)(struct vm_object *object, void *arg), void *arg);
+
+#endif

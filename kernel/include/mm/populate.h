@@ -1,0 +1,25 @@
+/* Touching pages in advance, with the access stated. */
+#ifndef MM_POPULATE_H
+#define MM_POPULATE_H
+
+#include <lib/compiler.h>
+#include <lib/types.h>
+
+struct mm;
+
+enum populate_mode {
+    POPULATE_NATURAL, /* as mm_populate(): what each VMA permits, private pages made writable */
+    POPULATE_READ,    /* as reading would, and only where reading is permitted */
+    POPULATE_WRITE,   /* as writing would, and only where writing is permitted */
+};
+
+/**
+ * mm_populate_range() - touch every page of [start, end).
+ *
+ * Context: thread; no lock held; may sleep.
+ * Return:  0, -ENOMEM (a hole, or no memory), -EINVAL (READ, WRITE: not permitted), -EFAULT (no
+ *          access at all is permitted, or a SIGBUS), -EINTR.
+ */
+int MUST_CHECK mm_populate_range(struct mm *mm, u64 start, u64 end, enum populate_mode mode);
+
+#endif

@@ -1,0 +1,68 @@
+#ifndef MM_TLB_H
+#define MM_TLB_H
+
+#include <lib/compiler.h>
+#include <lib/types.h>
+
+struct mm;
+struct page;
+
+/*
+ * Translations that a change of page tables made stale are collected in a batch, flushed once, and
+ * only then are the frames freed: another processor may read and write through a cached
+ * translation until the flush returns (I8). Only processors in mm->cpumask get an interrupt.
+ */
+enum { TLB_BATCH_PAGES = 56 };
+
+struct tlb_batch {
+    struct mm *mm;
+    u64 start; /* [start, end) holds every stale translation */
+    u64 end;   /* start >= end: nothing to flush */
+    u32 nr_pages;
+    struct page *pages[TLB_BATCH_PAGES]; /* one reference each, put after the flush */
+};
+
+/** tlb_batch_begin() - an empty batch for @mm. No memory is allocated, now or later. */
+void tlb_batch_begin(struct tlb_batch *batch, struct mm *mm);
+
+/** tlb_batch_add_range() - translations in [start, end) are stale. */
+static inline void tlb_batch_add_range(struct tlb_batch *batch, u64 start, u64 end)
+{
+    batch->start = start < batch->start ? start : batch->start;
+    batch->end = end > batch->end ? end : batch->end;
+}
+
+/** tlb_batch_is_full() - must tlb_batch_flush() run before the next page is added? */
+static inline bool tlb_batch_is_full(const struct tlb_batch *batch)
+{
+    return batch->nr_pages == TLB_BATCH_PAGES;
+}
+
+/**
+ * tlb_batch_add_page() - put one reference of @page once the flush is done.
+ * The batch is not full. The page's address is added by tlb_batch_add_range().
+ */
+static inline void tlb_batch_add_page(struct tlb_batch *batch, struct page *page)
+{
+    batch->pages[batch->nr_pages++] = page;
+}
+
+/**
+ * tlb_batch_flush() - flush what is stale, then put the pages. The batch is empty afterwards.
+ * Context: thread, interrupts on. A page-table lock may not be held.
+ */
+void tlb_batch_flush(struct tlb_batch *batch);
+
+/** tlb_batch_finish() - the last tlb_batch_flush() of a batch. */
+void tlb_batch_finish(struct tlb_batch *batch);
+
+/**
+ * tlb_flush_range() - forget the translations of [start, end) on every processor that has them.
+ * Context: interrupts on; a page-table lock may be held (the other side takes no lock).
+ */
+void tlb_flush_range(struct mm *mm, u64 start, u64 end);
+
+/** tlb_flush_page() - tlb_flush_range() for one page. */
+void tlb_flush_page(struct mm *mm, u64 addr);
+
+#endif

@@ -1,0 +1,76 @@
+#ifndef MM_VM_FAULT_H
+#define MM_VM_FAULT_H
+
+#include <lib/compiler.h>
+#include <lib/types.h>
+#include <mm/cursor.h>
+#include <mm/fault.h>
+#include <mm/fault_classify.h>
+
+/*
+ * What the resolvers of a fault share. A resolver prepares without a visible effect, then installs
+ * under the table's lock if the entry is still the one that was classified.
+ */
+
+/* How a fault goes on after one round. */
+enum fault_step {
+    FAULT_STEP_DONE,    /* the access can be made */
+    FAULT_STEP_AGAIN,   /* something changed meanwhile: look again */
+    FAULT_STEP_SIGSEGV, /* si_code is set */
+    FAULT_STEP_SIGBUS,  /* si_code is set */
+    FAULT_STEP_OOM,
+};
+
+struct vm_fault {
+    struct vma *vma; /* held by the caller of the resolver: its own lock or mmap_lock */
+    struct mm *mm;
+    u64 addr;    /* page aligned */
+    u32 flags;   /* enum fault_flag */
+    s32 si_code; /* out, with FAULT_STEP_SIGSEGV and FAULT_STEP_SIGBUS */
+    struct pt_cursor cursor;
+    struct pte entry; /* what was classified; a resolver changes no other value */
+};
+
+/**
+ * vm_fault_lock() - make the missing tables, lock the table, and check the entry.
+ * Return: FAULT_STEP_DONE with the table locked; FAULT_STEP_AGAIN if the entry is another one by
+ *         now, or FAULT_STEP_OOM, unlocked.
+ */
+MUST_CHECK enum fault_step vm_fault_lock(struct vm_fault *vmf);
+
+/**
+ * vm_fault_install_anon() - enter a fresh page that nobody else knows, and unlock.
+ * @page: filled, with one reference, which moves to the entry or is dropped
+ *
+ * The page is born exclusive (H4); the entry is writable if the access is a write that the VMA
+ * permits. An entry that was present is flushed everywhere before the new one appears (K2).
+ *
+ * Context: table not locked; vma->anon_vma is there.
+ */
+MUST_CHECK enum fault_step vm_fault_install_anon(struct vm_fault *vmf, struct page *page);
+
+/**
+ * vm_fault_replaced() - count a fresh anonymous page that stands in @old_page's place, unlock the
+ *                       table, and drop the entry's reference on the old page.
+ */
+MUST_CHECK enum fault_step vm_fault_replaced(struct vm_fault *vmf, struct page *old_page);
+
+/**
+ * vm_fault_new_page() - a frame for a user's page, and the VMA ready to hold it.
+ * @content: NEW_PAGE_ZEROED, or NEW_PAGE_RAW for one that the caller fills
+ * Return:   NULL without memory.
+ */
+enum new_page_content { NEW_PAGE_RAW, NEW_PAGE_ZEROED };
+MUST_CHECK struct page *vm_fault_new_page(struct vm_fault *vmf, enum new_page_content content);
+
+/* The families. Those for a present entry are entered with the table locked and unlock it. */
+MUST_CHECK enum fault_step fault_anon_zero(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_anon_zero_read(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_file_map(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_file_copy(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_file_dirty(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_cow_reuse(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_cow_copy(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_widen(struct vm_fault *vmf);
+
+#endif

@@ -1,0 +1,49 @@
+#ifndef MM_ZAP_H
+#define MM_ZAP_H
+
+#include <lib/compiler.h>
+#include <lib/types.h>
+
+struct mm;
+struct tlb_batch;
+struct vma;
+
+/**
+ * zap_range() - remove every entry of [start, end), a part of @vma, and give up the pages.
+ *
+ * The pages go into @batch and are freed by its flush; the caller finishes the batch before it
+ * reports success. Tables stay. Private copies of file pages are removed too.
+ *
+ * Context: mmap_lock held for writing, or for reading with the VMA locked, or the object's mapping
+ *          lock held (truncation). May flush the batch on the way.
+ */
+void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
+
+/** zap_file_pages() - zap_range() that leaves private (anonymous) copies alone: hole punching. */
+void zap_file_pages(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
+
+/*
+ * Tables that [start, end) made needless, and how far around it nothing else is mapped.
+ * floor <= start, end <= ceiling; floor is the end of the VMA below or 0, ceiling the start of the
+ * VMA above or TASK_SIZE. When a whole address space goes, VMA after VMA upwards, floor is 0.
+ */
+struct table_range {
+    u64 start;
+    u64 end;
+    u64 floor;
+    u64 ceiling;
+};
+
+/**
+ * free_page_tables() - free the tables that serve a part of [start, end) and nothing outside
+ *                      [floor, ceiling).
+ *
+ * Every entry of the range has been zapped, no VMA intersects [floor, ceiling) any more, and those
+ * that did are out of the tree, of their object's mappings and of their anon_vma. So nobody can
+ * walk there but a lock-free pin on a processor that runs @mm, which the flush waits for.
+ *
+ * Context: mmap_lock held for writing, or the last user of the mm is gone.
+ */
+void free_page_tables(struct mm *mm, const struct table_range *range, struct tlb_batch *batch);
+
+#endif

@@ -1,0 +1,461 @@
+/*
+ * The calls that only Cowbell has: ports, connections, messages, and snapshots of kernel state.
+ *
+ * A server owns a port. A connection is a file descriptor that leads to a port; it carries a cookie
+ * that the server chose. read(2), write(2), ioctl(2), openat(2), ... on a connection become one
+ * message to the port. The server receives it, copies from and to the memory that the message names
+ * (and no other), and replies; the client sleeps meanwhile.
+ *
+ * This file stands alone: programs include it as it is. Every structure has fixed-size members and
+ * explicit padding.
+ */
+#ifndef UAPI_COWBELL_H
+#define UAPI_COWBELL_H
+
+#include <stdint.h>
+
+/* Call numbers. Each returns a value >= 0 or -errno, like every other call. */
+enum cb_syscall {
+    /* (u32 flags: O_CLOEXEC | O_NONBLOCK) -> fd */
+    CB_SYS_PORT_CREATE = 1024,
+    /* (port, struct cb_msg *, size, timeout_ns) -> 0, -EAGAIN, -ETIMEDOUT, -EINTR.
+     * A timeout of 0 looks without waiting and gives -EAGAIN. */
+    CB_SYS_MSG_RECEIVE = 1025,
+    /* (port, id, offset, buf, len) -> bytes copied from the client's readable memory */
+    CB_SYS_MSG_READ = 1026,
+    /* (port, id, offset, buf, len) -> bytes copied to the client's writable memory */
+    CB_SYS_MSG_WRITE = 1027,
+    /* (port, const struct cb_reply *) -> 0, -ESRCH (the client is gone) */
+    CB_SYS_MSG_REPLY = 1028,
+    /* (port, u64 cookie, u32 conn_flags) -> fd, close-on-exec */
+    CB_SYS_CONN_CREATE = 1029,
+    /* (port, u64 cookie, u32 poll_mask) -> 0; the level of every connection with this cookie */
+    CB_SYS_CONN_NOTIFY = 1030,
+    /* (conn, struct cb_call *) -> the server's result */
+    CB_SYS_MSG_CALL = 1031,
+    /* (port, const struct cb_copy_fd *) -> bytes; no bounce buffer */
+    CB_SYS_MSG_COPY_FD = 1032,
+    /* (conn) -> 0: root and working directory; children inherit */
+    CB_SYS_ROOT_SET = 1033,
+    /* (kind, pid or 0, buf, len) -> bytes */
+    CB_SYS_KINFO = 1034,
+    /* (sid, fg_pgid, tty_nr) -> 0; user 0 only; tty_nr 0 takes the terminal away */
+    CB_SYS_SESSION_TTY = 1035,
+    /* (port, conn, u64 *cookie) -> 0, -ESRCH (not a connection to this port) */
+    CB_SYS_CONN_COOKIE = 1036,
+    CB_SYS_END
+};
+
+#define CB_TIMEOUT_NONE (~(uint64_t)0)
+/* Reply with -CB_ERESTARTSYS: the client handles its signal, then calls again. */
+#define CB_ERESTARTSYS 512
+#define CB_PATH_MAX    4096 /* bytes of one path, with its NUL */
+#define CB_MSG_FDS     4
+#define CB_INLINE_MAX  256 /* a readable region of at most this size comes with the message */
+#define CB_IOV_MAX     1024
+#define CB_OP_USER     4096 /* operations from here on belong to the protocols of user programs */
+
+/*
+ * Operations. `cookie` names the open file, or the directory where the path starts. A path
+ * operation's `data` holds the path with its NUL, and the second path behind it. Readable memory is
+ * what the client sends, writable memory what it wants filled. The result is >= 0 or -errno.
+ * args[5] of a path operation is the cookie of the process's root directory if that is a connection
+ * to the same port, else 0: absolute links and ".." end there.
+ */
+enum cb_op {
+    CB_OP_NONE = 0,
+    /* path; args: open flags, mode (umask not applied), enum cb_open_intent -> 0.
+     * The reply carries CB_REPLY_OPEN, CB_REPLY_FD or CB_REPLY_REDIRECT. */
+    CB_OP_OPEN = 1,
+    /* The last descriptor of one connection is gone; no reply, id 0. */
+    CB_OP_CLOSE = 2,
+    /* args: offset or -1 (stream), length, status flags -> bytes written to the client. */
+    CB_OP_READ = 3,
+    /* args as READ -> bytes taken. O_APPEND: append, and reply with CB_REPLY_NEWPOS. */
+    CB_OP_WRITE = 4,
+    /* args: offset, length -> bytes of struct linux_dirent64; CB_REPLY_NEWPOS. */
+    CB_OP_GETDENTS = 5,
+    /* -> 0 and Linux's 144-byte struct stat. */
+    CB_OP_STAT = 6,
+    /* path; args: AT_SYMLINK_NOFOLLOW or 0 -> 0 and struct stat. */
+    CB_OP_STATAT = 7,
+    /* args: command, argument; readable and writable memory as the command says. */
+    CB_OP_IOCTL = 8,
+    /* args: size. With path_len > 0 the file is the one at that path (truncate(2)). */
+    CB_OP_TRUNCATE = 9,
+    /* args: mode, offset, length. */
+    CB_OP_FALLOCATE = 10,
+    /* args: 0, or 1 (data only). */
+    CB_OP_FSYNC = 11,
+    /* args: mode. */
+    CB_OP_CHMOD = 12,
+    /* path; args: mode, AT_ flags. */
+    CB_OP_CHMODAT = 13,
+    /* args: uid, gid; ~0 (32 bits) leaves one as it is. */
+    CB_OP_CHOWN = 14,
+    /* path; args: uid, gid, AT_ flags. */
+    CB_OP_CHOWNAT = 15,
+    /* path, or path_len 0: the open file; args: access time s, ns, change time s, ns, AT_ flags.
+     * Nanoseconds may be UTIME_NOW or UTIME_OMIT. */
+    CB_OP_UTIMENS = 16,
+    /* path; args: mode (umask not applied). */
+    CB_OP_MKDIR = 17,
+    /* path; args: mode with type, device number. */
+    CB_OP_MKNOD = 18,
+    /* path; args: AT_REMOVEDIR or 0. */
+    CB_OP_UNLINK = 19,
+    /* path, path2; cookie2: directory of path2; args: RENAME_ flags. */
+    CB_OP_RENAME = 20,
+    /* path, path2; cookie2: directory of path2; args: AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. */
+    CB_OP_LINK = 21,
+    /* path: the link's text; path2: the new name, which starts at cookie2 (and cookie). */
+    CB_OP_SYMLINK = 22,
+    /* path, or path_len 0: the open link -> bytes, no NUL. */
+    CB_OP_READLINK = 23,
+    /* path, or path_len 0: the open file; args: R_OK|W_OK|X_OK, AT_ flags; sender.uid and gid are
+     * the ids to check. */
+    CB_OP_ACCESS = 24,
+    /* path, or path_len 0: the open file -> 0 and the 120-byte struct statfs. */
+    CB_OP_STATFS = 25,
+    /* -> bytes of the absolute path, no NUL; args[5]: root as for paths. */
+    CB_OP_GETCWD = 26,
+    /* args: PROT_ bits, MAP_ flags; reply with CB_REPLY_FD, a memfd. */
+    CB_OP_OBJECT = 27,
+    /* args[0]: id of a received message whose sender got a signal; args[1]: 1 if the sender is
+     * gone and its memory revoked (a reply gives -ESRCH). No reply to this one; the server answers
+     * the named message soon: partial result, -EINTR or -CB_ERESTARTSYS. */
+    CB_OP_INTERRUPT = 29,
+    /* path: target, path2: type; args: flags. */
+    CB_OP_MOUNT = 30,
+    /* path; args: flags. */
+    CB_OP_UMOUNT = 31,
+    /* args: LOCK_ operation. */
+    CB_OP_FLOCK = 32,
+    CB_OP_END
+};
+
+enum cb_open_intent {
+    CB_OPEN_PLAIN = 0,
+    CB_OPEN_SEARCH = 1, /* chdir(2): a directory that the caller may search */
+    CB_OPEN_EXEC = 2,   /* execve(2): a regular file that the caller may execute */
+};
+
+enum cb_sender_flags {
+    CB_SENDER_TTIN_IGNORED = 1, /* SIGTTIN is ignored or blocked */
+    CB_SENDER_TTOU_IGNORED = 2,
+    CB_SENDER_ORPHANED_PGRP = 4, /* told only on connections with CB_CONN_TTY */
+    CB_SENDER_SESSION_LEADER = 8,
+};
+
+struct cb_sender {
+    int32_t pid;
+    int32_t tid;
+    int32_t pgid; /* pgid, sid and CB_SENDER_SESSION_LEADER are told for OPEN, IOCTL, operations */
+    int32_t sid;  /* of user protocols, and everything on a CB_CONN_TTY connection; else 0 */
+    uint32_t uid; /* file-system user and group; for ACCESS without AT_EACCESS the real ones */
+    uint32_t gid;
+    uint32_t umask;
+    uint32_t flags; /* enum cb_sender_flags */
+};
+
+enum cb_msg_flags {
+    CB_MSG_NO_REPLY = 1, /* CLOSE and INTERRUPT: id is 0 */
+};
+
+/* A received message. The buffer given to CB_SYS_MSG_RECEIVE has at least CB_MSG_BUF_MIN bytes. */
+struct cb_msg {
+    uint64_t id; /* names the message until the reply; 0: there is no reply */
+    uint32_t op;
+    uint32_t flags;   /* enum cb_msg_flags */
+    uint64_t cookie;  /* of the connection */
+    uint64_t cookie2; /* RENAME, LINK, SYMLINK: of the second directory */
+    struct cb_sender sender;
+    uint64_t args[6];
+    uint64_t send_len;  /* bytes of readable client memory */
+    uint64_t recv_len;  /* bytes of writable client memory */
+    uint32_t path_len;  /* without the NUL */
+    uint32_t path2_len; /* without the NUL */
+    uint32_t nr_fds;
+    int32_t fds[CB_MSG_FDS]; /* now the receiver's; -EMFILE where there was no room */
+    uint32_t inline_len;     /* send_len if at most CB_INLINE_MAX and no path, else 0 */
+    char data[];             /* path NUL [path2 NUL], or the readable bytes */
+};
+
+#define CB_MSG_BUF_MIN (sizeof(struct cb_msg) + 8200)
+
+enum cb_reply_flags {
+    CB_REPLY_OPEN = 1, /* OPEN: make a connection to this port with `cookie` and `conn_flags` */
+    CB_REPLY_FD = 2, /* hand over descriptor `fd`: as the opened file, the object, or to msg_call */
+    CB_REPLY_REDIRECT =
+        4, /* send the same path operation to the connection `fd`, with `data` as the path */
+    CB_REPLY_NEWPOS = 8, /* the file position becomes `new_pos` */
+    CB_REPLY_NAME = 16,  /* with CB_REPLY_OPEN: `data` is the absolute path, kept for kinfo */
+    CB_REPLY_ALL = 31
+};
+
+enum cb_conn_flags {
+    CB_CONN_SEEKABLE = 1,  /* has a position: READ and WRITE carry offsets */
+    CB_CONN_DIR = 2,       /* a directory: may be dirfd, working directory, root */
+    CB_CONN_TTY = 4,       /* a terminal: senders' job-control state is told */
+    CB_CONN_READY = 8,     /* always ready for poll; otherwise CB_SYS_CONN_NOTIFY tells the level */
+    CB_CONN_PATHONLY = 16, /* O_PATH: no READ, WRITE, IOCTL, ... */
+    CB_CONN_APPEND_OK = 32, /* reserved: WRITE honours O_APPEND */
+    CB_CONN_ALL = 63
+};
+
+/*
+ * `data_len` bytes at `data` go to offset 0 of the client's writable memory together with the
+ * reply, and save a call of CB_SYS_MSG_WRITE. With CB_REPLY_REDIRECT they are the remaining path,
+ * with CB_REPLY_NAME the file's name; no NUL is needed. For CB_REPLY_OPEN of a connection without
+ * CB_CONN_READY, new_pos is its first poll mask.
+ */
+struct cb_reply {
+    uint64_t id;
+    int64_t result;
+    uint64_t new_pos;
+    uint32_t flags; /* enum cb_reply_flags */
+    int32_t fd;
+    uint64_t cookie;
+    uint32_t conn_flags;
+    uint32_t data_len;
+    uint64_t data; /* address in the server */
+};
+
+struct cb_iovec {
+    uint64_t base;
+    uint64_t len;
+};
+
+/* CB_SYS_MSG_CALL: operations >= CB_OP_USER only. */
+struct cb_call {
+    uint32_t op;
+    uint32_t flags; /* 0 */
+    uint64_t args[6];
+    uint64_t send_iov; /* address of struct cb_iovec[nr_send] */
+    uint64_t recv_iov;
+    uint32_t nr_send;
+    uint32_t nr_recv;
+    uint32_t nr_fds;
+    int32_t fds[CB_MSG_FDS]; /* in: descriptors to pass; the caller keeps its own */
+    int32_t reply_fd;        /* out: the descriptor from the reply, close-on-exec, or -1 */
+};
+
+enum cb_copy_dir {
+    CB_TO_CLIENT = 0,   /* from the memfd into writable client memory */
+    CB_FROM_CLIENT = 1, /* from readable client memory into the memfd */
+};
+
+/* CB_SYS_MSG_COPY_FD: between the client's memory and a memfd of the server, which grows as
+ * write(2) makes it grow. */
+struct cb_copy_fd {
+    uint64_t id;
+    uint64_t offset; /* into the client's region */
+    uint64_t fd_offset;
+    uint64_t len;
+    int32_t fd;
+    uint32_t dir; /* enum cb_copy_dir */
+};
+
+_Static_assert(sizeof(struct cb_sender) == 32, "ABI");
+_Static_assert(sizeof(struct cb_msg) == 160, "ABI");
+_Static_assert(sizeof(struct cb_reply) == 56, "ABI");
+_Static_assert(sizeof(struct cb_iovec) == 16, "ABI");
+_Static_assert(sizeof(struct cb_call) == 104, "ABI");
+_Static_assert(sizeof(struct cb_copy_fd) == 40, "ABI");
+_Static_assert(CB_OP_END <= CB_OP_USER, "kernel operations lie below those of user protocols");
+
+static inline const char *cb_msg_path(const struct cb_msg *msg)
+{
+    return msg->data;
+}
+
+static inline const char *cb_msg_path2(const struct cb_msg *msg)
+{
+    return msg->data + msg->path_len + 1;
+}
+
+static inline const char *cb_msg_inline(const struct cb_msg *msg)
+{
+    return msg->data;
+}
+
+/*
+ * CB_SYS_KINFO: snapshots. pid 0 is the caller. An array kind returns as many whole elements as
+ * fit; a text kind as many bytes as fit. -ESRCH: no such process; -EINVAL: unknown kind, or the
+ * buffer is smaller than one element; -EACCES: the caller is neither user 0 nor the process's owner
+ * (VMAS, FDS, ENVIRON, AUXV, EXE, CWD).
+ */
+enum cb_kinfo_kind {
+    CB_KINFO_CMDLINE = 0,   /* the kernel's command line: text, no NUL */
+    CB_KINFO_PROC_LIST = 1, /* int32_t[]: every process, ascending */
+    CB_KINFO_PROC = 2,      /* struct cb_proc_info */
+    CB_KINFO_VMAS = 3,      /* struct cb_vma_info[] */
+    CB_KINFO_FDS = 4,       /* struct cb_fd_info[], ascending */
+    CB_KINFO_MEM = 5,       /* struct cb_mem_info */
+    CB_KINFO_SYSTEM = 6,    /* struct cb_sys_info */
+    CB_KINFO_THREADS = 7,   /* int32_t[]: thread ids */
+    CB_KINFO_ARGV = 8,      /* the argument strings with their NULs */
+    CB_KINFO_ENVIRON = 9,   /* the environment strings with their NULs */
+    CB_KINFO_AUXV = 10,     /* uint64_t[]: pairs, as on the stack */
+    CB_KINFO_EXE = 11,      /* text, no NUL */
+    CB_KINFO_CWD = 12,      /* text, no NUL */
+    CB_KINFO_END
+};
+
+#define CB_COMM_LEN   16
+#define CB_NAME_LEN   256
+#define CB_GROUPS_MAX 32
+#define CB_CPUS_MAX   64
+
+struct cb_proc_info {
+    int32_t pid;
+    int32_t ppid;
+    int32_t pgid;
+    int32_t sid;
+    int32_t tty_nr;   /* 0: none */
+    int32_t tty_pgid; /* foreground group of the terminal, -1: none */
+    char comm[CB_COMM_LEN];
+    uint32_t state; /* a letter: 'R' 'S' 'D' 'T' 'Z' 'X' */
+    uint32_t nr_threads;
+    uint32_t uid[4]; /* real, effective, saved, file system */
+    uint32_t gid[4];
+    uint32_t umask;
+    uint32_t nr_groups;
+    uint32_t groups[CB_GROUPS_MAX];
+    int32_t exit_code; /* as wait4(2) tells it, for a zombie */
+    int32_t exit_signal;
+    int32_t priority; /* as /proc/pid/stat: 20 + nice, or -1 - real-time priority */
+    int32_t nice;
+    uint32_t rt_priority;
+    uint32_t policy;   /* SCHED_ */
+    int32_t cpu;       /* last run on */
+    uint32_t fd_size;  /* slots of the descriptor table */
+    uint64_t start_ns; /* since boot */
+    uint64_t utime_ns;
+    uint64_t stime_ns;
+    uint64_t child_utime_ns; /* of children waited for */
+    uint64_t child_stime_ns;
+    uint64_t minor_faults;
+    uint64_t major_faults;
+    uint64_t nvcsw; /* voluntary context switches */
+    uint64_t nivcsw;
+    uint64_t sig_pending; /* bit n-1 is signal n; of the first thread */
+    uint64_t sig_shared_pending;
+    uint64_t sig_blocked;
+    uint64_t sig_ignored;
+    uint64_t sig_caught;
+    uint64_t cpus_allowed;
+    uint64_t vm_peak; /* bytes from here on */
+    uint64_t vm_size;
+    uint64_t vm_locked;
+    uint64_t rss_peak;
+    uint64_t rss_anon;
+    uint64_t rss_file;
+    uint64_t rss_shmem;
+    uint64_t vm_data;
+    uint64_t vm_stack;
+    uint64_t vm_exe;
+    uint64_t vm_page_tables;
+    uint64_t rss_limit;
+    uint64_t start_code; /* addresses from here on */
+    uint64_t end_code;
+    uint64_t start_data;
+    uint64_t end_data;
+    uint64_t start_brk;
+    uint64_t brk;
+    uint64_t start_stack;
+    uint64_t arg_start;
+    uint64_t arg_end;
+    uint64_t env_start;
+    uint64_t env_end;
+};
+
+enum cb_vma_flags {
+    CB_VMA_READ = 1,
+    CB_VMA_WRITE = 2,
+    CB_VMA_EXEC = 4,
+    CB_VMA_SHARED = 8,
+    CB_VMA_GROWSDOWN = 16,
+    CB_VMA_LOCKED = 32,
+};
+
+struct cb_vma_info {
+    uint64_t start;
+    uint64_t end;
+    uint64_t offset; /* bytes into the file */
+    uint64_t cookie; /* of the file's connection, 0 if it has none */
+    uint64_t ino;    /* 0: no file */
+    uint32_t dev_major;
+    uint32_t dev_minor;
+    uint32_t flags; /* enum cb_vma_flags */
+    uint32_t pad;
+    char name[CB_NAME_LEN]; /* NUL-terminated: a path, "[heap]", "[stack]" or empty */
+};
+
+enum cb_fd_kind {
+    CB_FD_CONNECTION = 1,
+    CB_FD_PORT = 2,
+    CB_FD_PIPE = 3,
+    CB_FD_EVENTFD = 4,
+    CB_FD_MEMFD = 5,
+    CB_FD_EPOLL = 6,
+    CB_FD_SERIAL = 7,
+    CB_FD_INITRD = 8,
+    CB_FD_SOCKET = 9,
+    CB_FD_OTHER = 10,
+};
+
+struct cb_fd_info {
+    int32_t fd;
+    uint32_t kind;  /* enum cb_fd_kind */
+    uint32_t flags; /* access mode and status flags, with O_CLOEXEC if set */
+    uint32_t conn_flags;
+    uint64_t pos;
+    uint64_t cookie;        /* connection */
+    uint64_t port;          /* connection, port: a number that no two living ports share */
+    char name[CB_NAME_LEN]; /* NUL-terminated: what readlink(/proc/pid/fd/N) gives, or empty */
+};
+
+/* Bytes. */
+struct cb_mem_info {
+    uint64_t total;
+    uint64_t free;
+    uint64_t available;
+    uint64_t anon;
+    uint64_t shmem;
+    uint64_t slab;
+    uint64_t page_tables;
+    uint64_t kernel_stacks;
+    uint64_t committed;
+    uint64_t commit_limit;
+};
+
+struct cb_cpu_times {
+    uint64_t user_ns;
+    uint64_t system_ns;
+    uint64_t idle_ns;
+    uint64_t irq_ns;
+};
+
+struct cb_sys_info {
+    uint64_t uptime_ns;
+    uint64_t idle_ns;           /* sum over CPUs */
+    uint64_t boot_realtime_sec; /* since 1970 */
+    uint64_t context_switches;
+    uint64_t forks;
+    uint32_t loadavg[3]; /* 16 bits behind the point: 1, 5, 15 minutes */
+    uint32_t nr_cpus;
+    uint32_t nr_threads;
+    uint32_t nr_running;
+    int32_t last_pid;
+    uint32_t pad;
+    struct cb_cpu_times cpus[CB_CPUS_MAX]; /* the first nr_cpus are filled */
+};
+
+_Static_assert(sizeof(struct cb_proc_info) == 552, "ABI");
+_Static_assert(sizeof(struct cb_vma_info) == 56 + CB_NAME_LEN, "ABI");
+_Static_assert(sizeof(struct cb_fd_info) == 40 + CB_NAME_LEN, "ABI");
+_Static_assert(sizeof(struct cb_mem_info) == 80, "ABI");
+_Static_assert(sizeof(struct cb_sys_info) == 72 + 32 * CB_CPUS_MAX, "ABI");
+
+#endif

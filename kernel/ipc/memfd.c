@@ -1,0 +1,251 @@
+/*
+ * memfd_create(2): a memory object as a file.
+ *
+ * Owns: struct memfd, which adds a name and times to a vm_object. The object does the work: pages,
+ * size, seals. Read next: kernel/mm/object.c.
+ */
+#include <ipc/memfd.h>
+
+#include <ipc/anon_stat.h>
+#include <ipc/file.h>
+#include <lib/errno.h>
+#include <lib/fmt.h>
+#include <lib/string.h>
+#include <mm/object.h>
+#include <mm/slab.h>
+#include <proc/clock.h>
+#include <uapi/cowbell.h>
+#include <uapi/linux/mman.h>
+#include <uapi/linux/stat.h>
+#include <uapi/linux/statfs.h>
+
+struct memfd {
+    struct vm_object *object; /* immutable, referenced */
+    u64 inode;                /* immutable */
+    s64 created_sec;          /* immutable */
+    u32 mode;                 /* immutable */
+    char name[];              /* immutable */
+};
+
+static const struct file_ops memfd_ops;
+
+int memfd_create(const char *name, u32 flags, struct file **out)
+{
+    size_t len = strnlen(name, MEMFD_NAME_MAX);
+    struct memfd *memfd = kmalloc(sizeof(*memfd) + len + 1, ALLOC_KERNEL);
+    u32 seals = (flags & MFD_ALLOW_SEALING) ? 0 : OBJECT_SEAL_SEAL;
+    int error;
+
+    if (memfd == NULL) {
+        return -ENOMEM;
+    }
+    memfd->inode = anon_inode_next();
+    memfd->created_sec = clock_realtime_seconds();
+    memfd->mode = S_IFREG | S_IRWXU | S_IRWXG | S_IRWXO;
+    memcpy(memfd->name, name, len);
+    memfd->name[len] = '\0';
+    error = object_create_shmem(0, &memfd->object);
+    if (error != 0) {
+        kfree(memfd);
+        return error;
+    }
+    if (flags & MFD_NOEXEC_SEAL) {
+        memfd->mode &= ~(u32)(S_IXUSR | S_IXUSR >> 3 | S_IXUSR >> 6);
+        seals = OBJECT_SEAL_EXEC;
+    }
+    error = seals == 0 ? 0 : object_add_seals(memfd->object, seals);
+    if (error == 0) {
+        error =
+            file_alloc(&memfd_ops, O_RDWR | O_LARGEFILE, FILE_SEEKABLE | FILE_APPENDS, memfd, out);
+    }
+    if (error != 0) {
+        object_put(memfd->object);
+        kfree(memfd);
+    }
+    return error;
+}
+
+struct vm_object *memfd_object(const struct file *file)
+{
+    const struct memfd *memfd = file->private;
+
+    return file->ops == &memfd_ops ? memfd->object : NULL;
+}
+
+static s64 memfd_read(struct file *file, struct iov_iter *iter, s64 *pos)
+{
+    struct memfd *memfd = file->private;
+    u64 done = 0;
+    int error;
+
+    if (*pos < 0) {
+        return -EINVAL;
+    }
+    error = object_read(memfd->object, (u64)*pos, iter, &done);
+    if (error != 0) {
+        return error;
+    }
+    *pos += (s64)done;
+    return (s64)done;
+}
+
+static s64 memfd_write(struct file *file, struct iov_iter *iter, s64 *pos)
+{
+    struct memfd *memfd = file->private;
+    u64 done = 0;
+    int error;
+
+    if (READ_ONCE(file->flags) & O_APPEND) {
+        *pos = (s64)object_size(memfd->object);
+    }
+    if (*pos < 0) {
+        return -EINVAL;
+    }
+    error = object_write(memfd->object, (u64)*pos, iter, &done);
+    if (error != 0) {
+        return error;
+    }
+    *pos += (s64)done;
+    return (s64)done;
+}
+
+static void memfd_release(struct file *file)
+{
+    struct memfd *memfd = file->private;
+
+    object_put(memfd->object);
+    kfree(memfd);
+}
+
+static int memfd_stat(struct file *file, struct stat *stat)
+{
+    struct memfd *memfd = file->private;
+
+    anon_stat_fill(file, memfd->mode, stat);
+    stat->st_ino = memfd->inode;
+    stat->st_size = (s64)object_size(memfd->object);
+    stat->st_blocks = (s64)(object_nr_pages(memfd->object) * (PAGE_SIZE / 512));
+    stat->st_atime = memfd->created_sec;
+    stat->st_mtime = memfd->created_sec;
+    stat->st_ctime = memfd->created_sec;
+    return 0;
+}
+
+static int memfd_statfs(struct file *file, struct statfs *statfs)
+{
+    statfs->f_type = TMPFS_MAGIC;
+    statfs->f_bsize = PAGE_SIZE;
+    statfs->f_frsize = PAGE_SIZE;
+    statfs->f_namelen = 255;
+    return 0;
+}
+
+static int memfd_truncate(struct file *file, s64 size)
+{
+    struct memfd *memfd = file->private;
+
+    return object_truncate(memfd->object, (u64)size);
+}
+
+static int memfd_fallocate(struct file *file, u32 mode, s64 offset, s64 len)
+{
+    struct memfd *memfd = file->private;
+    u64 start = (u64)offset;
+    u64 end = start + (u64)len;
+
+    if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
+        return object_punch_hole(memfd->object, start, end);
+    }
+    if (mode & ~(u32)FALLOC_FL_KEEP_SIZE) {
+        return -EOPNOTSUPP;
+    }
+    return object_allocate(memfd->object, start, end,
+                           mode != 0 ? OBJECT_ALLOCATE_KEEP_SIZE : OBJECT_ALLOCATE_GROW);
+}
+
+static int memfd_sync(struct file *file, u32 data_only)
+{
+    return 0;
+}
+
+static int memfd_size(struct file *file, s64 *size)
+{
+    struct memfd *memfd = file->private;
+
+    *size = (s64)object_size(memfd->object);
+    return 0;
+}
+
+static s64 memfd_seek(struct file *file, s64 offset, u32 whence)
+{
+    struct memfd *memfd = file->private;
+    u64 result = 0;
+    int error;
+
+    if (offset < 0) {
+        return -ENXIO;
+    }
+    error = whence == SEEK_DATA ? object_seek_data(memfd->object, (u64)offset, &result)
+                                : object_seek_hole(memfd->object, (u64)offset, &result);
+    return error != 0 ? error : (s64)result;
+}
+
+static int memfd_get_object(struct file *file, u32 prot, u32 map_flags, struct vm_object **object)
+{
+    struct memfd *memfd = file->private;
+    u32 seals = object_get_seals(memfd->object);
+    bool is_shared = (map_flags & MAP_TYPE) != MAP_PRIVATE;
+
+    if (is_shared && (prot & PROT_WRITE) &&
+        (seals & (OBJECT_SEAL_WRITE | OBJECT_SEAL_FUTURE_WRITE))) {
+        return -EPERM;
+    }
+    object_get(memfd->object);
+    *object = memfd->object;
+    return 0;
+}
+
+static s64 memfd_fcntl(struct file *file, u32 cmd, u64 arg)
+{
+    struct memfd *memfd = file->private;
+
+    switch (cmd) {
+    case F_GET_SEALS:
+        return object_get_seals(memfd->object);
+    case F_ADD_SEALS:
+        if (!file_can_write(file)) {
+            return -EPERM;
+        }
+        if (arg & ~(u64)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+                         F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)) {
+            return -EINVAL;
+        }
+        return object_add_seals(memfd->object, (u32)arg);
+    default:
+        return -EINVAL;
+    }
+}
+
+static void memfd_name(struct file *file, char *buf, size_t size)
+{
+    const struct memfd *memfd = file->private;
+
+    snprintf(buf, size, "/memfd:%s (deleted)", memfd->name);
+}
+
+static const struct file_ops memfd_ops = {
+    .kind = CB_FD_MEMFD,
+    .read = memfd_read,
+    .write = memfd_write,
+    .release = memfd_release,
+    .stat = memfd_stat,
+    .statfs = memfd_statfs,
+    .truncate = memfd_truncate,
+    .fallocate = memfd_fallocate,
+    .sync = memfd_sync,
+    .size = memfd_size,
+    .seek = memfd_seek,
+    .get_object = memfd_get_object,
+    .fcntl = memfd_fcntl,
+    .name = memfd_name,
+};

@@ -1,0 +1,24 @@
+# Files and messages, in reading order: see README.md.
+KERNEL_SRCS += kernel/ipc/iov.c
+KERNEL_SRCS += kernel/ipc/file.c
+KERNEL_SRCS += kernel/ipc/fdtable.c
+KERNEL_SRCS += kernel/ipc/fs_context.c
+KERNEL_SRCS += kernel/ipc/port.c
+KERNEL_SRCS += kernel/ipc/message.c
+KERNEL_SRCS += kernel/ipc/message_reply.c
+KERNEL_SRCS += kernel/ipc/message_copy.c
+KERNEL_SRCS += kernel/ipc/connection.c
+KERNEL_SRCS += kernel/ipc/connection_file.c
+KERNEL_SRCS += kernel/ipc/ioctl_table.c
+KERNEL_SRCS += kernel/ipc/path.c
+KERNEL_SRCS += kernel/ipc/poll.c
+KERNEL_SRCS += kernel/ipc/epoll.c
+KERNEL_SRCS += kernel/ipc/pipe.c
+KERNEL_SRCS += kernel/ipc/pipe_buffer.c
+KERNEL_SRCS += kernel/ipc/socketpair.c
+KERNEL_SRCS += kernel/ipc/eventfd.c
+KERNEL_SRCS += kernel/ipc/memfd.c
+KERNEL_SRCS += kernel/ipc/initrd_file.c
+KERNEL_SRCS += kernel/ipc/serial_file.c
+KERNEL_SRCS += kernel/ipc/anon_stat.c
+KERNEL_SRCS += kernel/ipc/init.c

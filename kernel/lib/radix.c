@@ -1,0 +1,273 @@
+/*
+ * Radix trees: 64 slots a node, 6 bits of the index a level.
+ *
+ * Owns the nodes. The tree is only as high as its largest index needs, and a node without entries
+ * is freed at once, so that an empty tree holds no memory. Locking is the caller's.
+ */
+#include <lib/assert.h>
+#include <lib/bitmap.h>
+#include <lib/errno.h>
+#include <lib/radix.h>
+#include <lib/string.h>
+#include <mm/slab.h>
+
+/* 11 levels of 6 bits cover 64 bits. */
+#define RADIX_MAX_HEIGHT DIV_ROUND_UP(64, RADIX_SHIFT)
+
+struct radix_node {
+    struct radix_node *parent;
+    /* Which slot of the parent holds this node. */
+    u32 parent_slot;
+    /* Slots in use; a node with none is freed. */
+    u32 count;
+    /* Children, or stored pointers in a node of the lowest level. */
+    void *slots[RADIX_SLOTS];
+};
+
+static struct kmem_cache *radix_node_cache;
+
+static int grow_height(struct radix *tree, u64 index);
+static int descend_creating(struct radix *tree, u64 index, struct radix_node **leaf);
+static struct radix_node *descend(const struct radix *tree, u64 index);
+static void prune(struct radix *tree, struct radix_node *node);
+
+void radix_lib_init(void)
+{
+    radix_node_cache = kmem_cache_create("radix_node", sizeof(struct radix_node), 0, NULL);
+}
+
+void radix_init(struct radix *tree)
+{
+    *tree = (struct radix)RADIX_INIT;
+}
+
+/* The greatest index that a tree of @height levels can hold; @height is at least 1. */
+static u64 max_index(u32 height)
+{
+    return height >= RADIX_MAX_HEIGHT ? U64_MAX : BIT(height * RADIX_SHIFT) - 1;
+}
+
+/* Which slot of a node at @level (1 is the lowest) leads to @index. */
+static u32 slot_of(u64 index, u32 level)
+{
+    return (u32)(index >> ((level - 1) * RADIX_SHIFT)) & (RADIX_SLOTS - 1);
+}
+
+static struct radix_node *node_create(struct radix *tree, struct radix_node *parent, u32 slot)
+{
+    struct radix_node *node = kmem_cache_alloc(radix_node_cache, ALLOC_ZERO);
+
+    if (node == NULL) {
+        return NULL;
+    }
+    node->parent = parent;
+    node->parent_slot = slot;
+    tree->nr_nodes++;
+    return node;
+}
+
+static void node_free(struct radix *tree, struct radix_node *node)
+{
+    tree->nr_nodes--;
+    kmem_cache_free(radix_node_cache, node);
+}
+
+void *radix_lookup(const struct radix *tree, u64 index)
+{
+    struct radix_node *leaf = descend(tree, index);
+
+    return leaf == NULL ? NULL : leaf->slots[slot_of(index, 1)];
+}
+
+int radix_insert(struct radix *tree, u64 index, void *item)
+{
+    struct radix_node *leaf;
+
+    ASSERT(item != NULL, "a radix tree stores no NULL");
+    int error = grow_height(tree, index);
+    if (error != 0) {
+        return error;
+    }
+    error = descend_creating(tree, index, &leaf);
+    if (error != 0) {
+        return error;
+    }
+    void **slot = &leaf->slots[slot_of(index, 1)];
+    if (*slot != NULL) {
+        return -EEXIST;
+    }
+    *slot = item;
+    leaf->count++;
+    tree->nr_entries++;
+    return 0;
+}
+
+void *radix_replace(struct radix *tree, u64 index, void *item)
+{
+    struct radix_node *leaf = descend(tree, index);
+
+    ASSERT(item != NULL, "a radix tree stores no NULL");
+    ASSERT(leaf != NULL && leaf->slots[slot_of(index, 1)] != NULL,
+           "an entry is replaced only where there is one");
+    void *old = leaf->slots[slot_of(index, 1)];
+    leaf->slots[slot_of(index, 1)] = item;
+    return old;
+}
+
+void *radix_erase(struct radix *tree, u64 index)
+{
+    struct radix_node *leaf = descend(tree, index);
+
+    if (leaf == NULL) {
+        return NULL;
+    }
+    void **slot = &leaf->slots[slot_of(index, 1)];
+    void *item = *slot;
+    if (item == NULL) {
+        return NULL;
+    }
+    *slot = NULL;
+    leaf->count--;
+    tree->nr_entries--;
+    prune(tree, leaf);
+    return item;
+}
+
+/*
+ * Looks for a used slot from @index on within one node. On success @index is the first index below
+ * that slot, unless it was inside already.
+ */
+static void *next_in_node(struct radix_node *node, u32 level, u64 *index)
+{
+    u64 span = BIT((level - 1) * RADIX_SHIFT);
+
+    for (u32 slot = slot_of(*index, level); slot < RADIX_SLOTS; slot++) {
+        if (node->slots[slot] != NULL) {
+            return node->slots[slot];
+        }
+        *index = ALIGN_DOWN(*index, span) + span;
+    }
+    return NULL;
+}
+
+void *radix_next(const struct radix *tree, u64 *index)
+{
+    u64 pos = *index;
+
+    if (tree->height == 0) {
+        return NULL;
+    }
+    while (pos <= max_index(tree->height)) {
+        u64 from = pos;
+        void *item = tree->root;
+        u32 level = tree->height;
+
+        for (; level >= 1 && item != NULL; level--) {
+            item = next_in_node(item, level, &pos);
+        }
+        if (item != NULL) {
+            *index = pos;
+            return item;
+        }
+        /* The search left a node at its end: @pos is the next index outside, 0 if none is left. */
+        if (pos <= from) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static int grow_height(struct radix *tree, u64 index)
+{
+    if (tree->height == 0) {
+        u32 height = 1;
+
+        while (max_index(height) < index) {
+            height++;
+        }
+        tree->root = node_create(tree, NULL, 0);
+        if (tree->root == NULL) {
+            return -ENOMEM;
+        }
+        tree->height = height;
+        return 0;
+    }
+    while (max_index(tree->height) < index) {
+        struct radix_node *root = node_create(tree, NULL, 0);
+
+        if (root == NULL) {
+            prune(tree, tree->root);
+            return -ENOMEM;
+        }
+        root->slots[0] = tree->root;
+        root->count = 1;
+        tree->root->parent = root;
+        tree->root->parent_slot = 0;
+        tree->root = root;
+        tree->height++;
+    }
+    return 0;
+}
+
+static int descend_creating(struct radix *tree, u64 index, struct radix_node **leaf)
+{
+    struct radix_node *node = tree->root;
+
+    for (u32 level = tree->height; level > 1; level--) {
+        u32 slot = slot_of(index, level);
+        struct radix_node *child = node->slots[slot];
+
+        if (child == NULL) {
+            child = node_create(tree, node, slot);
+            if (child == NULL) {
+                prune(tree, node);
+                return -ENOMEM;
+            }
+            node->slots[slot] = child;
+            node->count++;
+        }
+        node = child;
+    }
+    *leaf = node;
+    return 0;
+}
+
+static struct radix_node *descend(const struct radix *tree, u64 index)
+{
+    struct radix_node *node = tree->root;
+
+    if (node == NULL || index > max_index(tree->height)) {
+        return NULL;
+    }
+    for (u32 level = tree->height; level > 1 && node != NULL; level--) {
+        node = node->slots[slot_of(index, level)];
+    }
+    return node;
+}
+
+/* Frees @node and its ancestors as far as they are empty, then levels that only lengthen the way.
+ */
+static void prune(struct radix *tree, struct radix_node *node)
+{
+    while (node != NULL && node->count == 0) {
+        struct radix_node *parent = node->parent;
+
+        if (parent == NULL) {
+            tree->root = NULL;
+            tree->height = 0;
+        } else {
+            parent->slots[node->parent_slot] = NULL;
+            parent->count--;
+        }
+        node_free(tree, node);
+        node = parent;
+    }
+    while (tree->height > 1 && tree->root->count == 1 && tree->root->slots[0] != NULL) {
+        struct radix_node *old = tree->root;
+
+        tree->root = old->slots[0];
+        tree->root->parent = NULL;
+        tree->height--;
+        node_free(tree, old);
+    }
+}

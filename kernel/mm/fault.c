@@ -1,0 +1,272 @@
+/*
+ * The path of a fault: find and lock the VMA, look at the entry, classify, let a resolver act,
+ * and look again until the access can be made.
+ *
+ * Owns the loop and the locks around it; fault_classify.c decides, fault_anon.c, fault_cow.c and
+ * fault_file.c resolve. A fault holds its VMA's own lock; mmap_lock is taken only where the look-up
+ * without a lock finds nothing or meets a writer. Read fault_classify.c next.
+ */
+#include <lib/assert.h>
+#include <lib/errno.h>
+#include <lib/printk.h>
+#include <mm/fault.h>
+#include <mm/fault_classify.h>
+#include <mm/mm.h>
+#include <mm/vm_fault.h>
+#include <mm/vma.h>
+#include <proc/signal.h>
+#include <proc/thread.h>
+#include <uapi/linux/signal.h>
+
+/* Not an outcome a caller sees: the VMA's own lock did not do. */
+static enum fault_outcome fault_under_mmap_lock(struct mm *mm, u64 addr, u32 flags,
+                                                struct fault_info *info);
+static bool fault_may_grow(u32 flags);
+static enum fault_outcome fault_bad_address(struct fault_info *info);
+static ALWAYS_INLINE enum fault_outcome resolve(struct vma *vma, u64 addr, u32 flags,
+                                                struct fault_info *info);
+static enum fault_step fault_round(struct vm_fault *vmf);
+static enum fault_step resolve_absent(struct vm_fault *vmf, enum fault_kind kind);
+static enum fault_step resolve_present(struct vm_fault *vmf, enum fault_kind kind);
+static enum fault_step resolve_marker(struct vm_fault *vmf, enum fault_kind kind);
+static enum fault_step forget_marker(struct vm_fault *vmf);
+
+enum fault_outcome handle_mm_fault(struct mm *mm, u64 addr, u32 flags, struct fault_info *info)
+{
+    enum fault_outcome outcome;
+    struct vma *vma;
+
+    ASSERT((flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE)) !=
+               (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE),
+           "J9: a fault unshares for a reader or writes, never both");
+    if (addr >= TASK_SIZE) {
+        return fault_bad_address(info);
+    }
+    if (likely(vma_lock_lookup(mm, addr, &vma))) {
+        outcome = resolve(vma, addr, flags, info);
+        vma_read_unlock(vma);
+        return outcome;
+    }
+    return fault_under_mmap_lock(mm, addr, flags, info);
+}
+
+static enum fault_outcome fault_bad_address(struct fault_info *info)
+{
+    info->si_code = SEGV_MAPERR;
+    return FAULT_SIGSEGV;
+}
+
+static enum fault_outcome fault_under_mmap_lock(struct mm *mm, u64 addr, u32 flags,
+                                                struct fault_info *info)
+{
+    enum fault_outcome outcome;
+    struct vma *vma;
+
+    for (;;) {
+        mm_read_lock(mm);
+        vma = vma_find_at(mm, addr);
+        if (vma != NULL) {
+            outcome = handle_vma_fault(vma, addr, flags, info);
+            mm_read_unlock(mm);
+            return outcome;
+        }
+        mm_read_unlock(mm);
+        if (!fault_may_grow(flags) || mm_expand_stack(mm, addr) != 0) {
+            return fault_bad_address(info);
+        }
+    }
+}
+
+/* A remote access does not grow a stack (J5): its owner may never touch that page. */
+static bool fault_may_grow(u32 flags)
+{
+    return !(flags & (FAULT_FLAG_REMOTE | FAULT_FLAG_NOEXPAND));
+}
+
+/* Round after round until the access can be made. Inline, for the sake of handle_mm_fault(). */
+static ALWAYS_INLINE enum fault_outcome resolve(struct vma *vma, u64 addr, u32 flags,
+                                                struct fault_info *info)
+{
+    struct vm_fault vmf;
+
+    vmf.vma = vma;
+    vmf.mm = vma->mm;
+    vmf.addr = addr & PAGE_MASK;
+    vmf.flags = flags;
+    for (;;) {
+        switch (fault_round(&vmf)) {
+        case FAULT_STEP_DONE:
+            return FAULT_OK;
+        case FAULT_STEP_AGAIN:
+            if ((flags & FAULT_FLAG_KILLABLE) && fatal_signal_pending(current_thread())) {
+                return FAULT_RETRY_SIGNAL;
+            }
+            break;
+        case FAULT_STEP_SIGSEGV:
+            info->si_code = vmf.si_code;
+            return FAULT_SIGSEGV;
+        case FAULT_STEP_SIGBUS:
+            info->si_code = vmf.si_code;
+            return FAULT_SIGBUS;
+        case FAULT_STEP_OOM:
+            return FAULT_OOM;
+        }
+    }
+}
+
+enum fault_outcome handle_vma_fault(struct vma *vma, u64 addr, u32 flags, struct fault_info *info)
+{
+    return resolve(vma, addr, flags, info);
+}
+
+static enum fault_vma_kind fault_vma_kind(const struct vma *vma)
+{
+    if (vma_is_anonymous(vma)) {
+        return FAULT_VMA_ANON;
+    }
+    return vma->flags & VM_SHARED ? FAULT_VMA_SHARED : FAULT_VMA_PRIVATE;
+}
+
+/*
+ * What stands behind a present entry. The table is locked, so the entry's own reference stays; an
+ * anonymous page with no other one can gain none but through this entry.
+ */
+static enum fault_page fault_page_of(struct pte entry)
+{
+    const struct page *page = pte_page(entry);
+
+    if (page == NULL) {
+        return FAULT_PAGE_ZERO;
+    }
+    if (!page_is_anon(page)) {
+        return FAULT_PAGE_FILE;
+    }
+    if (page_is_anon_exclusive(page)) {
+        return FAULT_PAGE_ANON_EXCLUSIVE;
+    }
+    return page_refcount(page) == 1 ? FAULT_PAGE_ANON_SOLE : FAULT_PAGE_ANON_SHARED;
+}
+
+/*
+ * One look and one action. A missing entry is classified without the lock, since whoever installs
+ * checks it again; a present one under the lock, because its page is only then known to stay.
+ */
+static enum fault_step fault_round(struct vm_fault *vmf)
+{
+    struct fault_facts facts = {
+        .vma_kind = fault_vma_kind(vmf->vma),
+        .vm_flags = vmf->vma->flags,
+        .page = FAULT_PAGE_NONE,
+        .access = vmf->flags,
+    };
+    bool has_table = cursor_find(&vmf->cursor, vmf->mm, vmf->addr);
+
+    vmf->entry = has_table ? cursor_pte(&vmf->cursor) : pte_none();
+    if (!pte_is_present(vmf->entry)) {
+        facts.entry = vmf->entry;
+        return resolve_absent(vmf, fault_classify(&facts));
+    }
+    cursor_lock(&vmf->cursor);
+    vmf->entry = cursor_pte(&vmf->cursor);
+    if (!pte_is_present(vmf->entry)) {
+        cursor_unlock(&vmf->cursor);
+        return FAULT_STEP_AGAIN;
+    }
+    facts.entry = vmf->entry;
+    facts.page = fault_page_of(vmf->entry);
+    return resolve_present(vmf, fault_classify(&facts));
+}
+
+/* Entered and left without the table's lock. */
+static enum fault_step resolve_absent(struct vm_fault *vmf, enum fault_kind kind)
+{
+    switch (kind) {
+    case FAULT_KIND_ANON_ZERO:
+        return fault_anon_zero(vmf);
+    case FAULT_KIND_ANON_ZERO_READ:
+        return fault_anon_zero_read(vmf);
+    case FAULT_KIND_FILE_MAP:
+    case FAULT_KIND_FILE_SHARED:
+        return fault_file_map(vmf);
+    case FAULT_KIND_FILE_COPY:
+        return fault_file_copy(vmf);
+    case FAULT_KIND_BAD_ACCESS:
+        vmf->si_code = SEGV_ACCERR;
+        return FAULT_STEP_SIGSEGV;
+    case FAULT_KIND_MARKER_POISON:
+    case FAULT_KIND_MARKER_GUARD:
+    case FAULT_KIND_MARKER_STALE:
+        return resolve_marker(vmf, kind);
+    default:
+        panic("no resolver for a fault of kind '%s': entry %#lx at %#lx", fault_kind_name(kind),
+              vmf->entry.bits, vmf->addr);
+    }
+}
+
+/* Entered with the table locked; left unlocked. */
+static enum fault_step resolve_present(struct vm_fault *vmf, enum fault_kind kind)
+{
+    switch (kind) {
+    case FAULT_KIND_ANON_REUSE:
+    case FAULT_KIND_UNSHARE_REUSE:
+        return fault_cow_reuse(vmf);
+    case FAULT_KIND_ANON_COPY:
+    case FAULT_KIND_UNSHARE_COPY:
+        return fault_cow_copy(vmf);
+    case FAULT_KIND_FILE_DIRTY:
+        return fault_file_dirty(vmf);
+    case FAULT_KIND_ACCESS:
+        return fault_widen(vmf);
+    case FAULT_KIND_SPURIOUS:
+        cursor_unlock(&vmf->cursor);
+        return FAULT_STEP_DONE;
+    case FAULT_KIND_BAD_ACCESS:
+        cursor_unlock(&vmf->cursor);
+        vmf->si_code = SEGV_ACCERR;
+        return FAULT_STEP_SIGSEGV;
+    default:
+        panic("no resolver for a fault of kind '%s': entry %#lx at %#lx", fault_kind_name(kind),
+              vmf->entry.bits, vmf->addr);
+    }
+}
+
+static enum fault_step resolve_marker(struct vm_fault *vmf, enum fault_kind kind)
+{
+    switch (kind) {
+    case FAULT_KIND_MARKER_STALE:
+        return forget_marker(vmf);
+    case FAULT_KIND_MARKER_GUARD:
+        vmf->si_code = SEGV_MAPERR;
+        return FAULT_STEP_SIGSEGV;
+    default:
+        vmf->si_code = BUS_MCEERR_AR;
+        return FAULT_STEP_SIGBUS;
+    }
+}
+
+/* The whole entry is compared: the marker may have become a worse one meanwhile (F7). */
+static enum fault_step forget_marker(struct vm_fault *vmf)
+{
+    enum fault_step step = vm_fault_lock(vmf);
+
+    if (step == FAULT_STEP_DONE) {
+        cursor_set(&vmf->cursor, pte_none());
+        cursor_unlock(&vmf->cursor);
+        return FAULT_STEP_AGAIN;
+    }
+    return step;
+}
+
+enum fault_step vm_fault_lock(struct vm_fault *vmf)
+{
+    if (unlikely(vmf->cursor.slot == NULL) &&
+        cursor_prepare(&vmf->cursor, vmf->mm, vmf->addr) != 0) {
+        return FAULT_STEP_OOM;
+    }
+    cursor_lock(&vmf->cursor);
+    if (unlikely(!pte_is_same(cursor_pte(&vmf->cursor), vmf->entry))) {
+        cursor_unlock(&vmf->cursor);
+        return FAULT_STEP_AGAIN;
+    }
+    return FAULT_STEP_DONE;
+}

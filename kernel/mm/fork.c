@@ -1,0 +1,214 @@
+/*
+ * Fork: the child gets the parent's private pages, shared and read-only in both.
+ *
+ * Owns the transitions "fork" of section H: an exclusive page loses that mark and both entries
+ * their write permission, unless it is pinned; then the parent keeps it untouched and the child
+ * gets its own copy at once. What tells the two apart is the exact pin count, read after
+ * write_protect_seq became odd: a lock-free pin either is counted by then or sees the sequence
+ * change and gives up (J11).
+ */
+#include <lib/assert.h>
+#include <lib/errno.h>
+#include <mm/anon.h>
+#include <mm/cursor.h>
+#include <mm/fork.h>
+#include <mm/frames.h>
+#include <mm/mm.h>
+#include <mm/tlb.h>
+#include <proc/sched.h>
+#include <proc/signal.h>
+
+/* The state of copying one VMA. */
+struct fork_copy {
+    struct vma *dst;
+    struct vma *src;
+    struct pt_cursor to;
+    struct pt_cursor from;
+    struct page *spare; /* for the child's copy of a pinned page; NULL if none is at hand */
+    s64 rss[MM_RSS_NR];
+};
+
+enum fork_step { FORK_STEP_TABLE_DONE, FORK_STEP_NEED_PAGE };
+
+static bool vma_needs_copy(const struct vma *src);
+static int copy_table(struct fork_copy *copy, u64 end);
+static enum fork_step copy_entries(struct fork_copy *copy, u64 end);
+static struct pte inherited_marker(const struct vma *dst, struct pte entry);
+static ALWAYS_INLINE struct pte child_entry(const struct vma *dst, struct pte entry);
+static bool must_stay(const struct page *page);
+static ALWAYS_INLINE enum mm_rss_kind share_page(struct page *page);
+static struct pte copy_pinned(struct fork_copy *copy, struct pte entry, u64 addr);
+
+void fork_copy_begin(struct mm *parent)
+{
+    ASSERT(rwsem_is_write_held(&parent->mmap_lock), "I1: fork holds mmap_lock for writing");
+    seqcount_write_begin(&parent->write_protect_seq);
+}
+
+void fork_copy_end(struct mm *parent)
+{
+    /* Before the sequence is even again no processor may write through an old translation (I8). */
+    tlb_flush_range(parent, 0, TASK_SIZE);
+    seqcount_write_end(&parent->write_protect_seq);
+}
+
+int fork_copy_page_range(struct vma *dst, struct vma *src)
+{
+    struct fork_copy copy = {.dst = dst, .src = src};
+    int error = 0;
+
+    ASSERT(dst->start == src->start && dst->end == src->end,
+           "a child's VMA is where its parent's is");
+    ASSERT(vma_is_write_locked(src), "no fault of the parent runs in a VMA that fork copies");
+    if (!vma_needs_copy(src) || !cursor_first(&copy.from, src->mm, src->start, src->end)) {
+        return 0;
+    }
+    do {
+        error = copy_table(&copy, cursor_table_end(&copy.from, src->end));
+        if (error == 0 && fatal_signal_pending(current_thread())) {
+            error = -EINTR;
+        }
+        sched_point();
+    } while (error == 0 && cursor_resume(&copy.from, src->end));
+    if (copy.spare != NULL) {
+        page_put(copy.spare);
+    }
+    for (int kind = 0; kind < MM_RSS_NR; kind++) {
+        mm_rss_add(dst->mm, kind, copy.rss[kind]);
+    }
+    return error;
+}
+
+/* Without private pages a fault of the child finds all that the parent's entries say (I4). */
+static bool vma_needs_copy(const struct vma *src)
+{
+    return src->anon_vma != NULL || (src->flags & VM_UFFD_WP);
+}
+
+static int copy_table(struct fork_copy *copy, u64 end)
+{
+    enum fork_step step;
+
+    if (cursor_prepare(&copy->to, copy->dst->mm, copy->from.addr) != 0) {
+        return -ENOMEM;
+    }
+    for (;;) {
+        /* Parent before child; the child's table is known to truncation at most. */
+        cursor_lock(&copy->from);
+        cursor_lock_nested(&copy->to);
+        step = copy_entries(copy, end);
+        cursor_unlock(&copy->to);
+        cursor_unlock(&copy->from);
+        if (step == FORK_STEP_TABLE_DONE) {
+            return 0;
+        }
+        copy->spare = page_alloc(0, ALLOC_USER);
+        if (copy->spare == NULL) {
+            return -ENOMEM;
+        }
+    }
+}
+
+/*
+ * Copies until @end or until a page is needed; the cursors stand where to go on. The loop works on
+ * copies of the cursors, which the compiler keeps in registers.
+ */
+static enum fork_step copy_entries(struct fork_copy *copy, u64 end)
+{
+    struct pt_cursor from = copy->from;
+    struct pt_cursor to = copy->to;
+    bool has_pins = atomic_u32_load(&from.mm->has_pinned) != 0;
+    enum fork_step step = FORK_STEP_TABLE_DONE;
+
+    for (; from.addr < end; cursor_step(&from), cursor_step(&to)) {
+        struct pte entry = cursor_pte(&from);
+        struct page *page;
+
+        if (pte_is_none(entry)) {
+            continue;
+        }
+        if (unlikely(!pte_is_present(entry))) {
+            cursor_set(&to, inherited_marker(copy->dst, entry));
+            continue;
+        }
+        page = pte_page(entry);
+        if (unlikely(has_pins) && page != NULL && must_stay(page)) {
+            if (copy->spare == NULL) {
+                step = FORK_STEP_NEED_PAGE;
+                break;
+            }
+            cursor_set(&to, copy_pinned(copy, entry, to.addr));
+            continue;
+        }
+        if (page != NULL) {
+            copy->rss[share_page(page)]++;
+        }
+        /* Only private VMAs get here; the processor may be setting its own bits meanwhile. */
+        if (pte_is_writable(entry)) {
+            cursor_clear_write(&from);
+        }
+        cursor_set(&to, child_entry(copy->dst, pte_without_write(entry)));
+    }
+    copy->from = from;
+    copy->to = to;
+    return step;
+}
+
+/* A pager's protection is inherited only with its registration; other markers always are (F10). */
+static struct pte inherited_marker(const struct vma *dst, struct pte entry)
+{
+    u32 markers = pte_markers(entry);
+
+    ASSERT(pte_kind(entry) == PTE_KIND_MARKER, "no page is away in swap or migration");
+    if (!(dst->flags & VM_UFFD_WP)) {
+        markers &= ~(u32)PTE_MARKER_UFFD_WP;
+    }
+    return markers != 0 ? pte_make_marker(markers) : pte_none();
+}
+
+static ALWAYS_INLINE struct pte child_entry(const struct vma *dst, struct pte entry)
+{
+    if (!(dst->flags & VM_UFFD_WP)) {
+        entry = pte_without_uffd_wp(entry);
+    }
+    return pte_without_accessed(entry);
+}
+
+/* I3. Read after write_protect_seq became odd, so no pin can come between. */
+static bool must_stay(const struct page *page)
+{
+    return page_is_anon_exclusive(page) && page_pincount(page) != 0;
+}
+
+/* One entry more maps the page, which is nobody's alone any longer. */
+static ALWAYS_INLINE enum mm_rss_kind share_page(struct page *page)
+{
+    page_get(page);
+    page_add_mapping(page);
+    if (!page_is_anon(page)) {
+        return page_rss_kind(page);
+    }
+    if (page_is_anon_exclusive(page)) {
+        page_clear_anon_exclusive(page);
+    }
+    return MM_RSS_ANON;
+}
+
+/* The child's copy of a page that stays with its parent, whose entry remains as it is (I3). */
+static struct pte copy_pinned(struct fork_copy *copy, struct pte entry, u64 addr)
+{
+    struct page *own = copy->spare;
+    struct pte child = pte_make_page(page_to_pfn(own), vma_pte_access(copy->dst));
+
+    copy->spare = NULL;
+    page_copy(own, pte_page(entry));
+    page_make_anon(own, copy->dst, addr);
+    copy->rss[MM_RSS_ANON]++;
+    mem_account(MEM_ANON, 1);
+    child = child_entry(copy->dst, pte_carry(child, entry));
+    child = pte_with_accessed(pte_with_dirty(child));
+    if ((copy->dst->flags & VM_WRITE) && !pte_is_uffd_wp(child)) {
+        child = pte_with_write(child);
+    }
+    return child;
+}

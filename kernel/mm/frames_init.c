@@ -1,0 +1,187 @@
+/*
+ * Where struct pages and free frames come from when the machine starts.
+ *
+ * The array of struct pages gets memory for whole blocks of the largest order around RAM, so that
+ * the allocator may look at any buddy. A struct page that is all zero belongs to a frame that the
+ * buddy lists have (but for a block's first page), so the free frames, which are nearly all, need
+ * no visit: only those that are not handed out are marked PG_reserved. Read next:
+ * kernel/mm/frames.c.
+ */
+#include <arch/kernel_map.h>
+#include <boot_info.h>
+#include <lib/printk.h>
+#include <mm/boot_alloc.h>
+#include <mm/frames_internal.h>
+#include <mm/kasan.h>
+
+/* Frames in a block of the largest order. */
+#define BLOCK_FRAMES (1UL << MAX_PAGE_ORDER)
+
+/* Large pages map the array where they fit. */
+#define LARGE_PAGE (2 * MIB)
+
+/* A CPU's list holds at most this part of memory, within these limits. */
+#define CPU_LIST_FRACTION 256
+#define CPU_LIST_MIN      16
+#define CPU_LIST_MAX      96
+
+/* The reserve that only the kernel may use, likewise. */
+#define RESERVE_FRACTION 128
+#define RESERVE_MIN      32
+#define RESERVE_MAX      1024
+
+/* Less than this and nothing useful runs. */
+#define MIN_FREE_BYTES (4 * MIB)
+
+static void back_struct_pages(u64 start_pfn, u64 end_pfn);
+static void mark_reserved(u64 start_pfn, u64 end_pfn);
+static void add_free_range(u64 start_pfn, u64 end_pfn);
+static void enter_blocks(u64 start_pfn, u64 end_pfn, const struct phys_range *free, u32 nr_free);
+
+void frames_init(const struct boot_info *info)
+{
+    u32 nr_ram;
+    u32 nr_free;
+    const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
+    u64 backed = 0;
+
+    for (u32 order = 0; order < NR_PAGE_ORDERS; order++) {
+        list_init(&frame_pool.free[order]);
+    }
+    /* Two ranges of RAM may meet in one block; it gets its struct pages once. */
+    for (u32 i = 0; i < nr_ram; i++) {
+        u64 start = ALIGN_DOWN(ram[i].start >> PAGE_SHIFT, BLOCK_FRAMES);
+        u64 end = ALIGN_UP(ram[i].end >> PAGE_SHIFT, BLOCK_FRAMES);
+
+        back_struct_pages(max(start, backed), end);
+        backed = end;
+    }
+    const struct phys_range *free = boot_alloc_finish(&nr_free);
+    backed = 0;
+    for (u32 i = 0; i < nr_ram; i++) {
+        u64 start = ALIGN_DOWN(ram[i].start >> PAGE_SHIFT, BLOCK_FRAMES);
+        u64 end = ALIGN_UP(ram[i].end >> PAGE_SHIFT, BLOCK_FRAMES);
+
+        enter_blocks(max(start, backed), end, free, nr_free);
+        frame_pool.nr_reserved += (ram[i].end - ram[i].start) >> PAGE_SHIFT;
+        backed = end;
+    }
+    frame_pool.nr_total = frame_pool.nr_free;
+    frame_pool.nr_reserved -= frame_pool.nr_total;
+    frame_pool.cpu_list_max =
+        (u32)clamp(frame_pool.nr_total / CPU_LIST_FRACTION, CPU_LIST_MIN + 0UL, CPU_LIST_MAX + 0UL);
+    frame_pool.reserve =
+        clamp(frame_pool.nr_total / RESERVE_FRACTION, RESERVE_MIN + 0UL, RESERVE_MAX + 0UL);
+    if (frame_pool.nr_total << PAGE_SHIFT < MIN_FREE_BYTES) {
+        panic("too little memory: %lu KiB are left for programs, %lu KiB are needed",
+              frame_pool.nr_total << (PAGE_SHIFT - 10), MIN_FREE_BYTES / KIB);
+    }
+    kernel_map_use_frames();
+}
+
+/* Maps zeroed memory behind the struct pages of [start_pfn, end_pfn). */
+static void back_struct_pages(u64 start_pfn, u64 end_pfn)
+{
+    if (start_pfn >= end_pfn) {
+        return;
+    }
+    u64 va = (u64)pfn_to_page(start_pfn);
+    u64 end = (u64)pfn_to_page(end_pfn);
+
+    while (va < end) {
+        u64 next = min(ALIGN_DOWN(va, LARGE_PAGE) + LARGE_PAGE, end);
+        bool is_large = next - va == LARGE_PAGE;
+        u64 phys = boot_alloc(next - va, is_large ? LARGE_PAGE : PAGE_SIZE);
+
+        if (kernel_map(va, phys, next - va, KERNEL_MAP_RW) != 0) {
+            panic("too little memory for the kernel's page tables");
+        }
+        va = next;
+    }
+}
+
+/* Gives the frames of whole blocks their first state: free, or reserved. */
+static void enter_blocks(u64 start_pfn, u64 end_pfn, const struct phys_range *free, u32 nr_free)
+{
+    u64 pos = start_pfn;
+
+    for (u32 i = 0; i < nr_free; i++) {
+        u64 free_start = max(free[i].start >> PAGE_SHIFT, pos);
+        u64 free_end = min(free[i].end >> PAGE_SHIFT, end_pfn);
+
+        if (free_start >= free_end) {
+            continue;
+        }
+        mark_reserved(pos, free_start);
+        add_free_range(free_start, free_end);
+        pos = free_end;
+    }
+    mark_reserved(pos, end_pfn);
+}
+
+static void mark_reserved(u64 start_pfn, u64 end_pfn)
+{
+    for (u64 pfn = start_pfn; pfn < end_pfn; pfn++) {
+        struct page *page = pfn_to_page(pfn);
+
+        page_set_type(page, PG_reserved);
+        atomic_u32_store(&page->refcount, 1);
+    }
+}
+
+/* Cuts a range into the largest aligned blocks. */
+static void add_free_range(u64 start_pfn, u64 end_pfn)
+{
+    while (start_pfn < end_pfn) {
+        u32 order = MAX_PAGE_ORDER;
+
+        while (!IS_ALIGNED(start_pfn, BIT(order)) || start_pfn + BIT(order) > end_pfn) {
+            order--;
+        }
+        frame_pool_free(start_pfn, order);
+        start_pfn += BIT(order);
+    }
+}
+
+void frames_release_reserved(u64 start, u64 end)
+{
+    ASSERT(PAGE_ALIGNED(start) && PAGE_ALIGNED(end), "memory is released in pages");
+    u64 nr_frames = start < end ? (end - start) >> PAGE_SHIFT : 0;
+
+    kasan_poison(phys_to_virt(start), nr_frames << PAGE_SHIFT, KASAN_FREE_PAGE);
+    spin_lock(&frame_pool.lock);
+    for (u64 pfn = start >> PAGE_SHIFT; pfn < end >> PAGE_SHIFT; pfn++) {
+        struct page *page = pfn_to_page(pfn);
+
+        page_clear_type(page, PG_reserved);
+        ASSERT(page_refcount(page) == 1, "a released page is used by nobody");
+        atomic_u32_store(&page->refcount, 0);
+        frame_pool_free(pfn, 0);
+    }
+    frame_pool.nr_total += nr_frames;
+    frame_pool.nr_reserved -= nr_frames;
+    spin_unlock(&frame_pool.lock);
+}
+
+bool pfn_is_ram(u64 pfn)
+{
+    u32 nr_ram;
+    const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
+
+    for (u32 i = 0; i < nr_ram; i++) {
+        if (pfn >= ram[i].start >> PAGE_SHIFT && pfn < ram[i].end >> PAGE_SHIFT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void frames_for_each_range(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg)
+{
+    u32 nr_ram;
+    const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
+
+    for (u32 i = 0; i < nr_ram; i++) {
+        visit(ram[i].start >> PAGE_SHIFT, ram[i].end >> PAGE_SHIFT, arg);
+    }
+}

@@ -1,0 +1,347 @@
+/*
+ * get_user_pages and pin_user_pages: the pages behind a user range, for the kernel to use.
+ *
+ * A reference (GET) keeps a frame. A pin keeps it at its address as well (I3), which only an
+ * exclusive anonymous page can promise (I4): fork copies it for the child and a write fault reuses
+ * it. So a read pin of a shared page first breaks COW, by an unshare fault, which is not a write:
+ * no notification, no dirty bit, no writable entry (J8-J10). Read gup_fast.c next.
+ */
+#include <lib/assert.h>
+#include <lib/errno.h>
+#include <mm/cursor.h>
+#include <mm/fault.h>
+#include <mm/gup.h>
+#include <mm/gup_internal.h>
+#include <mm/mm.h>
+#include <mm/vma.h>
+#include <proc/signal.h>
+#include <proc/thread.h>
+
+/* What an entry offers to a holder. */
+enum follow {
+    FOLLOW_OK,
+    FOLLOW_MISS,    /* a fault of the kind wanted makes it usable */
+    FOLLOW_UNSHARE, /* an unshare fault does */
+    FOLLOW_BAD,     /* nothing does */
+};
+
+/* One hold of a VMA. */
+struct held_vma {
+    struct vma *vma;
+    bool is_mmap_locked;
+};
+
+static int check_request(const struct gup_request *request);
+static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held);
+static void release_vma(struct mm *mm, struct held_vma *held);
+static int check_vma(const struct vma *vma, const struct gup_request *request);
+static enum follow follow_range(const struct gup_request *request, struct vma *vma, u64 *nr_done);
+static enum follow follow_entry(const struct gup_request *request, const struct vma *vma,
+                                struct pte entry);
+static bool may_write_through(const struct vma *vma, struct pte entry, u32 flags);
+static bool must_unshare(const struct gup_request *request, const struct vma *vma,
+                         struct pte entry);
+static int fault_in(const struct gup_request *request, u64 addr, enum follow reason);
+
+s64 gup_slow(const struct gup_request *request)
+{
+    u64 nr_done = 0;
+    int error = 0;
+
+    gup_note_pinner(request->mm, request->mode);
+    while (nr_done < request->nr_pages && error == 0) {
+        u64 addr = request->start + (nr_done << PAGE_SHIFT);
+        enum follow follow = FOLLOW_MISS;
+        struct held_vma held;
+
+        if (hold_vma(request->mm, addr, &held)) {
+            error = check_vma(held.vma, request);
+            if (error == 0) {
+                follow = follow_range(request, held.vma, &nr_done);
+            }
+            release_vma(request->mm, &held);
+        } else if (!(request->flags & FOLL_GROW_STACK)) {
+            error = -EFAULT;
+        }
+        if (error == 0 && follow != FOLLOW_OK) {
+            error = fault_in(request, request->start + (nr_done << PAGE_SHIFT), follow);
+        }
+    }
+    return nr_done != 0 ? (s64)nr_done : error;
+}
+
+static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held)
+{
+    held->is_mmap_locked = false;
+    if (vma_lock_lookup(mm, addr, &held->vma)) {
+        return true;
+    }
+    mm_read_lock(mm);
+    held->vma = vma_find_at(mm, addr);
+    held->is_mmap_locked = held->vma != NULL;
+    if (held->vma == NULL) {
+        mm_read_unlock(mm);
+    }
+    return held->is_mmap_locked;
+}
+
+static void release_vma(struct mm *mm, struct held_vma *held)
+{
+    if (held->is_mmap_locked) {
+        mm_read_unlock(mm);
+    } else {
+        vma_read_unlock(held->vma);
+    }
+}
+
+/* J5. Writing by force needs a private mapping, where it lands in a copy. */
+static int check_vma(const struct vma *vma, const struct gup_request *request)
+{
+    bool is_forced = request->flags & FOLL_FORCE;
+
+    if (vma->flags & (VM_IO | VM_PFNMAP)) {
+        return -EFAULT;
+    }
+    if (request->flags & FOLL_WRITE) {
+        bool may_write = (vma->flags & VM_WRITE) || (is_forced && vma_is_cow(vma));
+
+        return may_write ? 0 : -EFAULT;
+    }
+    bool may_read = (vma->flags & VM_READ) || (is_forced && (vma->flags & VM_MAYREAD));
+
+    return may_read ? 0 : -EFAULT;
+}
+
+/*
+ * Takes pages from *nr_done on, as far as one table and the VMA reach.
+ * Return: FOLLOW_OK, or why it stopped short of that.
+ */
+static enum follow follow_range(const struct gup_request *request, struct vma *vma, u64 *nr_done)
+{
+    u64 addr = request->start + (*nr_done << PAGE_SHIFT);
+    u64 end = min(request->start + (request->nr_pages << PAGE_SHIFT), vma->end);
+    enum follow follow = FOLLOW_OK;
+    struct pt_cursor cursor;
+
+    if (!cursor_find(&cursor, request->mm, addr)) {
+        return FOLLOW_MISS;
+    }
+    end = cursor_table_end(&cursor, end);
+    cursor_lock(&cursor);
+    for (; cursor.addr < end; cursor_step(&cursor)) {
+        struct pte entry = cursor_pte(&cursor);
+        struct page *page;
+
+        follow = follow_entry(request, vma, entry);
+        if (follow != FOLLOW_OK) {
+            break;
+        }
+        page = pfn_to_page(pte_pfn(entry));
+        ASSERT(request->mode == GUP_GET || !page_is_anon(page) || page_is_anon_exclusive(page),
+               "I4: only exclusive anonymous pages are pinned");
+        gup_take(page, request->mode);
+        request->pages[(*nr_done)++] = page;
+    }
+    cursor_unlock(&cursor);
+    return follow;
+}
+
+static enum follow follow_entry(const struct gup_request *request, const struct vma *vma,
+                                struct pte entry)
+{
+    bool is_forced = request->flags & FOLL_FORCE;
+
+    if (!pte_is_present(entry)) {
+        return FOLLOW_MISS;
+    }
+    /* By force an entry is used that its VMA makes inaccessible to everybody else. */
+    if (!pte_is_accessible(entry) && !(is_forced && !(vma->flags & VM_ACCESS_FLAGS))) {
+        return FOLLOW_MISS;
+    }
+    if (pte_is_special(entry) && !page_is_zero(pfn_to_page(pte_pfn(entry)))) {
+        return FOLLOW_BAD;
+    }
+    if (request->flags & FOLL_WRITE) {
+        return may_write_through(vma, entry, request->flags) ? FOLLOW_OK : FOLLOW_MISS;
+    }
+    return must_unshare(request, vma, entry) ? FOLLOW_UNSHARE : FOLLOW_OK;
+}
+
+/* J7. */
+static bool may_write_through(const struct vma *vma, struct pte entry, u32 flags)
+{
+    const struct page *page = pte_page(entry);
+
+    if (pte_is_writable(entry)) {
+        return true;
+    }
+    if (!(flags & FOLL_FORCE) || !vma_is_cow(vma) || (vma->flags & VM_WRITE)) {
+        return false;
+    }
+    return page != NULL && page_is_anon(page) && page_is_anon_exclusive(page) &&
+           !pte_is_uffd_wp(entry);
+}
+
+/*
+ * J8. An anonymous page must be the reader's own; another page of a private mapping only if the
+ * reader holds it for long or asked for it, since a later write gives the mapping a copy.
+ */
+static bool must_unshare(const struct gup_request *request, const struct vma *vma, struct pte entry)
+{
+    const struct page *page = pte_page(entry);
+    bool is_break_cow = request->flags & FOLL_BREAK_COW;
+
+    if (request->mode == GUP_GET && !is_break_cow) {
+        return false;
+    }
+    if (page != NULL && page_is_anon(page)) {
+        return !page_is_anon_exclusive(page);
+    }
+    return (is_break_cow || (request->flags & FOLL_LONGTERM)) && vma_is_cow(vma);
+}
+
+static int fault_in(const struct gup_request *request, u64 addr, enum follow reason)
+{
+    u32 flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
+    struct fault_info info;
+
+    if (reason == FOLLOW_BAD || (request->flags & FOLL_NOFAULT)) {
+        return -EFAULT;
+    }
+    if (fatal_signal_pending(current_thread())) {
+        return -EINTR;
+    }
+    flags |= request->flags & FOLL_GROW_STACK ? 0 : FAULT_FLAG_REMOTE | FAULT_FLAG_NOEXPAND;
+    flags |= request->flags & FOLL_FORCE ? FAULT_FLAG_FORCE : 0;
+    flags |= request->flags & FOLL_NOWAIT ? FAULT_FLAG_NOWAIT : 0;
+    flags |= request->flags & FOLL_INTERRUPTIBLE ? FAULT_FLAG_INTERRUPTIBLE : 0;
+    flags |= request->flags & FOLL_WRITE ? FAULT_FLAG_WRITE : 0;
+    flags |= reason == FOLLOW_UNSHARE ? FAULT_FLAG_UNSHARE : 0;
+    switch (handle_mm_fault(request->mm, addr, flags, &info)) {
+    case FAULT_OK:
+        return 0;
+    case FAULT_OOM:
+        return -ENOMEM;
+    case FAULT_RETRY_SIGNAL:
+        return -EINTR;
+    case FAULT_WOULD_WAIT:
+        return -EAGAIN;
+    case FAULT_SIGSEGV:
+    case FAULT_SIGBUS:
+        break;
+    }
+    return -EFAULT;
+}
+
+/* J1. */
+static int check_request(const struct gup_request *request)
+{
+    u64 space = TASK_SIZE - request->start;
+
+    if ((request->flags & ~(u32)FOLL_VALID_MASK) != 0 || request->pages == NULL ||
+        request->nr_pages == 0 || !PAGE_ALIGNED(request->start)) {
+        return -EINVAL;
+    }
+    if ((request->flags & FOLL_LONGTERM) && request->mode != GUP_PIN) {
+        return -EINVAL;
+    }
+    if ((request->flags & FOLL_WRITE) && (request->flags & FOLL_BREAK_COW)) {
+        return -EINVAL;
+    }
+    if (request->start >= TASK_SIZE || request->nr_pages > space >> PAGE_SHIFT) {
+        return -EFAULT;
+    }
+    return 0;
+}
+
+static s64 gup_checked(const struct gup_request *request)
+{
+    int error = check_request(request);
+
+    return error != 0 ? error : gup_slow(request);
+}
+
+/* Without a lock as far as possible, then from there on with locks. */
+static s64 gup_checked_fast(struct gup_request request)
+{
+    int error = check_request(&request);
+    u64 nr_fast;
+    s64 rest;
+
+    if (error != 0) {
+        return error;
+    }
+    nr_fast = gup_fast(&request);
+    if (nr_fast == request.nr_pages) {
+        return (s64)nr_fast;
+    }
+    request.start += nr_fast << PAGE_SHIFT;
+    request.pages += nr_fast;
+    request.nr_pages -= nr_fast;
+    rest = gup_slow(&request);
+    if (rest >= 0) {
+        return rest + (s64)nr_fast;
+    }
+    return nr_fast != 0 ? (s64)nr_fast : rest;
+}
+
+s64 get_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32 flags, struct page **pages)
+{
+    return gup_checked(&(struct gup_request){mm, start, nr_pages, flags, GUP_GET, pages});
+}
+
+s64 get_user_pages(u64 start, u64 nr_pages, u32 flags, struct page **pages)
+{
+    return get_user_pages_remote(current_mm(), start, nr_pages, flags, pages);
+}
+
+s64 get_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct page **pages)
+{
+    return gup_checked_fast(
+        (struct gup_request){current_mm(), start, nr_pages, flags, GUP_GET, pages});
+}
+
+s64 pin_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32 flags, struct page **pages)
+{
+    return gup_checked(&(struct gup_request){mm, start, nr_pages, flags, GUP_PIN, pages});
+}
+
+s64 pin_user_pages(u64 start, u64 nr_pages, u32 flags, struct page **pages)
+{
+    return pin_user_pages_remote(current_mm(), start, nr_pages, flags, pages);
+}
+
+s64 pin_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct page **pages)
+{
+    return gup_checked_fast(
+        (struct gup_request){current_mm(), start, nr_pages, flags, GUP_PIN, pages});
+}
+
+void unpin_user_page(struct page *page)
+{
+    u32 old;
+
+    if (page_is_zero(page)) {
+        return;
+    }
+    old = atomic_u32_fetch_sub(&page->pincount, 1);
+    ASSERT(old != 0, "J4: a page is unpinned as often as it was pinned");
+    page_put(page);
+}
+
+void unpin_user_pages(struct page **pages, u64 nr_pages)
+{
+    for (u64 i = 0; i < nr_pages; i++) {
+        unpin_user_page(pages[i]);
+    }
+}
+
+void unpin_user_pages_dirty(struct page **pages, u64 nr_pages)
+{
+    for (u64 i = 0; i < nr_pages; i++) {
+        if (!page_is_zero(pages[i]) && !page_is_dirty(pages[i])) {
+            page_set_dirty(pages[i]);
+        }
+        unpin_user_page(pages[i]);
+    }
+}

@@ -1,0 +1,160 @@
+/*
+ * Reading and writing memory objects by offset, as files do.
+ *
+ * User memory is copied with no object lock held, because the copy may fault on a mapping of the
+ * same object; a reference keeps the page meanwhile. Writers exclude each other and truncation by
+ * io_lock, so a page that a writer found stays the object's until it is done.
+ */
+#include <ipc/iov.h>
+#include <lib/errno.h>
+#include <mm/frames.h>
+#include <mm/mm.h>
+#include <mm/shmem.h>
+
+/* Copies up to the end of one page out. Return: bytes copied. */
+static size_t read_part(struct vm_object *object, u64 offset, size_t len, struct iov_iter *iter)
+{
+    size_t in_page = PAGE_OFFSET(offset);
+    struct page *page;
+    size_t copied;
+    int error = object_get_page(object, offset >> PAGE_SHIFT, OBJECT_FIND, &page);
+
+    len = min(len, PAGE_SIZE - in_page);
+    if (error == -ENOENT) {
+        return iov_zero(iter, len);
+    }
+    if (error != 0) {
+        return 0;
+    }
+    copied = iov_copy_to(iter, (u8 *)page_to_virt(page) + in_page, len);
+    page_put(page);
+    return copied;
+}
+
+int object_read(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done)
+{
+    u64 size = object_size(object);
+    u64 left = offset < size ? min((u64)iov_count(iter), size - offset) : 0;
+
+    *done = 0;
+    while (left > 0) {
+        size_t want = min(left, PAGE_SIZE - PAGE_OFFSET(offset));
+        size_t copied = read_part(object, offset, want, iter);
+
+        *done += copied;
+        offset += copied;
+        left -= copied;
+        if (copied < want) {
+            /* A bad address, unless the object shrank under the reader. */
+            return *done == 0 && offset < object_size(object) ? -EFAULT : 0;
+        }
+    }
+    return 0;
+}
+
+/* Copies up to the end of one page in. Return: 0 with the bytes copied, or an error. */
+static int write_part(struct vm_object *object, u64 offset, struct iov_iter *iter, size_t *copied)
+{
+    size_t in_page = PAGE_OFFSET(offset);
+    size_t len = min((size_t)iov_count(iter), PAGE_SIZE - in_page);
+    struct page *page;
+    int error = shmem_grow_page(object, offset >> PAGE_SHIFT, &page);
+
+    if (error != 0) {
+        return error;
+    }
+    *copied = iov_copy_from(iter, (u8 *)page_to_virt(page) + in_page, len);
+    page_put(page);
+    return 0;
+}
+
+/* Makes the bytes up to an offset part of the object, or removes a page that was made for none. */
+static void settle_size(struct vm_object *object, u64 end)
+{
+    struct list_node removed = LIST_INIT(removed);
+
+    object_lock(object);
+    if (end > object->size) {
+        WRITE_ONCE(object->size, end);
+    }
+    shmem_disown_pages(object, DIV_ROUND_UP(object->size, PAGE_SIZE), U64_MAX, &removed);
+    object_unlock(object);
+    shmem_put_pages(&removed);
+}
+
+static int check_write(struct vm_object *object, u64 offset, u64 len)
+{
+    if (object->seals & (OBJECT_SEAL_WRITE | OBJECT_SEAL_FUTURE_WRITE)) {
+        return -EPERM;
+    }
+    if (offset > (u64)S64_MAX || len > (u64)S64_MAX - offset) {
+        return -EFBIG;
+    }
+    if ((object->seals & OBJECT_SEAL_GROW) && offset + len > object->size) {
+        return -EPERM;
+    }
+    return 0;
+}
+
+/* What a mapping wrote behind the end of the last page must not show up in the gap. */
+static void clear_gap(struct vm_object *object, u64 offset)
+{
+    if (offset > object->size && PAGE_OFFSET(object->size) != 0) {
+        object_lock(object);
+        shmem_zero_part(object, object->size >> PAGE_SHIFT, PAGE_OFFSET(object->size), PAGE_SIZE);
+        object_unlock(object);
+    }
+}
+
+static int write_io_locked(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done)
+{
+    int error = check_write(object, offset, iov_count(iter));
+
+    if (error != 0) {
+        return error;
+    }
+    clear_gap(object, offset);
+    while (error == 0 && iov_count(iter) > 0) {
+        size_t want = min((size_t)iov_count(iter), PAGE_SIZE - PAGE_OFFSET(offset));
+        size_t copied = 0;
+
+        error = write_part(object, offset, iter, &copied);
+        *done += copied;
+        offset += copied;
+        if (error == 0 && copied < want) {
+            error = -EFAULT;
+        }
+    }
+    if (offset > object->size || error != 0) {
+        settle_size(object, *done > 0 ? offset : 0);
+    }
+    return *done > 0 ? 0 : error;
+}
+
+int object_write(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done)
+{
+    int error;
+
+    *done = 0;
+    mutex_lock(&object->io_lock);
+    error = write_io_locked(object, offset, iter, done);
+    mutex_unlock(&object->io_lock);
+    return error;
+}
+
+int object_read_kernel(struct vm_object *object, u64 offset, void *buf, size_t len, u64 *done)
+{
+    struct iov_iter iter;
+
+    iov_init_kernel(&iter, buf, len);
+    return object_read(object, offset, &iter, done);
+}
+
+int object_write_kernel(struct vm_object *object, u64 offset, const void *buf, size_t len,
+                        u64 *done)
+{
+    struct iov_iter iter;
+
+    iov_init_kernel(&iter, buf, len);
+    return object_write(object, offset, &iter, done);
+}

@@ -1,0 +1,137 @@
+/*
+ * Touching pages in advance: MAP_POPULATE, mlock(2), MADV_POPULATE_*.
+ *
+ * Each page goes through the fault path like an access by the program, one at a time and with no
+ * lock held in between, so that a pager or a signal can end the walk anywhere. Read next:
+ * madvise.c.
+ */
+#include <lib/errno.h>
+#include <mm/cursor.h>
+#include <mm/fault.h>
+#include <mm/mm.h>
+#include <mm/populate.h>
+#include <mm/vma.h>
+#include <proc/signal.h>
+#include <proc/thread.h>
+
+/* Is the entry of an address good enough for the access? Context: mmap_lock held. */
+static bool is_populated(struct mm *mm, u64 addr, u32 fault_flags)
+{
+    struct pt_cursor cursor;
+    struct pte pte;
+
+    if (!cursor_find(&cursor, mm, addr)) {
+        return false;
+    }
+    pte = cursor_pte(&cursor);
+    return pte_is_present(pte) && (!(fault_flags & FAULT_FLAG_WRITE) || pte_is_writable(pte));
+}
+
+/* The access that makes the pages of a VMA what the program will want them to be. */
+static int natural_access(const struct vma *vma, u32 *fault_flags)
+{
+    if (!(vma->flags & VM_ACCESS_FLAGS)) {
+        return -EFAULT;
+    }
+    /* Break copy-on-write now, but do not dirty shared pages for nothing. What may only be
+     * executed is brought in as well. */
+    *fault_flags = FAULT_FLAG_FORCE;
+    if ((vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE) {
+        *fault_flags |= FAULT_FLAG_WRITE;
+    }
+    return 0;
+}
+
+static int access_of(const struct vma *vma, enum populate_mode mode, u32 *fault_flags)
+{
+    switch (mode) {
+    case POPULATE_NATURAL:
+        return natural_access(vma, fault_flags);
+    case POPULATE_READ:
+        *fault_flags = 0;
+        return vma->flags & VM_READ ? 0 : -EINVAL;
+    case POPULATE_WRITE:
+        *fault_flags = FAULT_FLAG_WRITE;
+        return vma->flags & VM_WRITE ? 0 : -EINVAL;
+    }
+    return -EINVAL;
+}
+
+static int error_of(enum fault_outcome outcome)
+{
+    switch (outcome) {
+    case FAULT_OK:
+        return 0;
+    case FAULT_OOM:
+        return -ENOMEM;
+    case FAULT_RETRY_SIGNAL:
+        return -EINTR;
+    case FAULT_SIGSEGV:
+    case FAULT_SIGBUS:
+    case FAULT_WOULD_WAIT:
+        break;
+    }
+    return -EFAULT;
+}
+
+/* Finds the first page at or above *addr that needs a fault. Return: 1, 0 (none left), or -errno */
+static int next_missing(struct mm *mm, u64 *addr, u64 end, enum populate_mode mode,
+                        u32 *fault_flags)
+{
+    struct vma *vma = vma_find(mm, *addr);
+
+    while (*addr < end) {
+        int error;
+
+        if (vma == NULL || vma->start > *addr) {
+            return -ENOMEM;
+        }
+        error = access_of(vma, mode, fault_flags);
+        if (error != 0) {
+            return error;
+        }
+        if (mode == POPULATE_NATURAL && (vma->flags & VM_LOCKONFAULT)) {
+            *addr = vma->end;
+        }
+        while (*addr < min(vma->end, end)) {
+            if (!is_populated(mm, *addr, *fault_flags)) {
+                return 1;
+            }
+            *addr += PAGE_SIZE;
+        }
+        vma = vma_next(vma);
+    }
+    return 0;
+}
+
+int mm_populate_range(struct mm *mm, u64 start, u64 end, enum populate_mode mode)
+{
+    u64 addr = start;
+
+    while (true) {
+        struct fault_info info;
+        u32 fault_flags = 0;
+        int state, error;
+
+        mm_read_lock(mm);
+        state = next_missing(mm, &addr, end, mode, &fault_flags);
+        mm_read_unlock(mm);
+        if (state <= 0) {
+            return state;
+        }
+        if (fatal_signal_pending(current_thread())) {
+            return -EINTR;
+        }
+        fault_flags |= FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_NOEXPAND;
+        error = error_of(handle_mm_fault(mm, addr, fault_flags, &info));
+        if (error != 0) {
+            return error;
+        }
+        addr += PAGE_SIZE;
+    }
+}
+
+int mm_populate(struct mm *mm, u64 start, u64 end)
+{
+    return mm_populate_range(mm, start, end, POPULATE_NATURAL);
+}

@@ -1,0 +1,146 @@
+/*
+ * Removing mappings: munmap(2), and the end of an address space.
+ *
+ * A range may cut the first VMA at its tail, remove whole VMAs, and cut the last one at its head:
+ * none of that can fail. Only a hole in the middle of one VMA needs memory, for the part above it;
+ * that part is made before anything is taken away.
+ *
+ * Order: the VMA is write-locked, so no fault enters new pages; entries are zapped; the VMA leaves
+ * tree, object and anon_vma, so nobody finds the tables; tables are freed; translations are
+ * flushed; only then are the frames given back (I8). Read next: protect.c.
+ */
+#include <lib/assert.h>
+#include <lib/errno.h>
+#include <mm/account.h>
+#include <mm/mm.h>
+#include <mm/ranges.h>
+#include <mm/tlb.h>
+#include <mm/vma.h>
+#include <mm/zap.h>
+
+static void account_removed(struct mm *mm, const struct vma *vma, u64 nr_pages)
+{
+    mm_account_sub(mm, vma->flags, nr_pages);
+    if (vma->flags & VM_ACCOUNT) {
+        vm_commit_release(nr_pages);
+    }
+}
+
+/* Cuts [start, vma->end) off. */
+static void trim_tail(struct mm *mm, struct vma *vma, u64 start, struct tlb_batch *batch)
+{
+    vma_write_lock(vma);
+    account_removed(mm, vma, (vma->end - start) >> PAGE_SHIFT);
+    zap_range(vma, start, vma->end, batch);
+    vma_set_range(vma, vma->start, start, vma->pgoff);
+}
+
+/* Cuts [vma->start, end) off. */
+static void trim_head(struct mm *mm, struct vma *vma, u64 end, struct tlb_batch *batch)
+{
+    vma_write_lock(vma);
+    account_removed(mm, vma, (end - vma->start) >> PAGE_SHIFT);
+    zap_range(vma, vma->start, end, batch);
+    vma_set_range(vma, end, vma->end, vma_page_index(vma, end));
+}
+
+static void remove_whole(struct mm *mm, struct vma *vma, struct tlb_batch *batch,
+                         struct list_node *detached)
+{
+    vma_write_lock(vma);
+    account_removed(mm, vma, vma_nr_pages(vma));
+    zap_range(vma, vma->start, vma->end, batch);
+    vma_unlink(mm, vma);
+    list_add_tail(detached, &vma->link);
+}
+
+/* Removes the part of one VMA that lies in [start, end). Return: the VMA after it. */
+static struct vma *remove_part(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch,
+                               struct list_node *detached)
+{
+    struct mm *mm = vma->mm;
+    struct vma *next = vma_next(vma);
+
+    if (start > vma->start) {
+        trim_tail(mm, vma, start, batch);
+    } else if (end < vma->end) {
+        trim_head(mm, vma, end, batch);
+        return vma;
+    } else {
+        remove_whole(mm, vma, batch, detached);
+    }
+    return next;
+}
+
+int unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
+{
+    struct vma *vma = vma_find_intersection(mm, start, end);
+    struct table_range tables = {.start = start, .end = end};
+    struct tlb_batch batch;
+
+    if (vma == NULL) {
+        return 0;
+    }
+    if (start > vma->start && end < vma->end) {
+        if (mm->map_count >= MAX_MAP_COUNT || vma_split(mm, vma, end) != 0) {
+            return -ENOMEM;
+        }
+    }
+    if (start > vma->start) {
+        tables.floor = start;
+    } else if (vma_prev(vma) != NULL) {
+        tables.floor = vma_prev(vma)->end;
+    }
+    mm_update_hiwater(mm);
+    tlb_batch_begin(&batch, mm);
+    while (vma != NULL && vma->start < end) {
+        vma = remove_part(vma, start, end, &batch, detached);
+    }
+    tables.ceiling = vma != NULL ? vma->start : TASK_SIZE;
+    free_page_tables(mm, &tables, &batch);
+    tlb_batch_finish(&batch);
+    return 0;
+}
+
+int mm_unmap(struct mm *mm, u64 addr, u64 len)
+{
+    struct list_node detached = LIST_INIT(detached);
+    int error;
+
+    if (!PAGE_ALIGNED(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr || len == 0) {
+        return -EINVAL;
+    }
+    error = mm_write_lock_killable(mm);
+    if (error != 0) {
+        return error;
+    }
+    error = unmap_range(mm, addr, addr + PAGE_ALIGN_UP(len), &detached);
+    mm_write_unlock(mm);
+    vma_free_list(&detached);
+    return error;
+}
+
+void unmap_everything(struct mm *mm)
+{
+    struct list_node detached = LIST_INIT(detached);
+    struct vma *vma = vma_first(mm);
+    struct tlb_batch batch;
+
+    mm_write_lock(mm);
+    mm_update_hiwater(mm);
+    tlb_batch_begin(&batch, mm);
+    /* Upwards, freeing the tables of each VMA when nothing is left below it. */
+    while (vma != NULL) {
+        struct table_range tables = {.start = vma->start, .end = vma->end};
+
+        vma = remove_part(vma, 0, TASK_SIZE, &batch, &detached);
+        tables.ceiling = vma != NULL ? vma->start : TASK_SIZE;
+        free_page_tables(mm, &tables, &batch);
+    }
+    tlb_batch_finish(&batch);
+    mm_write_unlock(mm);
+    vma_free_list(&detached);
+    ASSERT(mm->total_vm == 0 && mm->locked_vm == 0 && mm->data_vm == 0 && mm->stack_vm == 0,
+           "I9: the counters of an empty address space are zero");
+    ASSERT(mm->map_count == 0, "I9: map_count is the number of VMAs");
+}

@@ -1,0 +1,140 @@
+/*
+ * Removing entries and giving up what they map. Tables stay; free_page_tables() removes those.
+ *
+ * One hold of a table's lock serves as many entries as fit into the batch. The frames are freed by
+ * the batch, after its flush (I8).
+ */
+#include <lib/assert.h>
+#include <mm/anon.h>
+#include <mm/cursor.h>
+#include <mm/frames.h>
+#include <mm/tlb.h>
+#include <mm/zap.h>
+#include <proc/sched.h>
+
+enum zap_mode { ZAP_ALL, ZAP_KEEP_ANON };
+
+/* What one hold of a table's lock has removed. */
+struct zap_counts {
+    s64 rss[MM_RSS_NR];
+    s64 nr_anon_gone; /* anonymous pages that nobody maps any more */
+};
+
+static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct tlb_batch *batch);
+static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
+                      struct tlb_batch *batch);
+static void zap_absent(struct pte entry);
+static void zap_account(struct mm *mm, const struct zap_counts *counts);
+static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *counts,
+                                      struct tlb_batch *batch);
+
+void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
+{
+    zap(vma, start, end, ZAP_ALL, batch);
+}
+
+void zap_file_pages(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
+{
+    zap(vma, start, end, ZAP_KEEP_ANON, batch);
+}
+
+static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct tlb_batch *batch)
+{
+    struct pt_cursor cursor;
+
+    ASSERT(start >= vma->start && end <= vma->end && start <= end,
+           "a zapped range lies within its VMA");
+    if (!cursor_first(&cursor, vma->mm, start, end)) {
+        return;
+    }
+    do {
+        if (tlb_batch_is_full(batch)) {
+            tlb_batch_flush(batch);
+            sched_point();
+        }
+        zap_table(&cursor, cursor_table_end(&cursor, end), mode, batch);
+    } while (cursor_resume(&cursor, end));
+}
+
+/*
+ * Goes on to @end or until the batch is full; the cursor stands where to go on. The loop works on
+ * a copy of the cursor, which the compiler keeps in registers.
+ */
+static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
+                      struct tlb_batch *batch)
+{
+    struct zap_counts counts = {.nr_anon_gone = 0};
+    struct pt_cursor at = *cursor;
+    u64 first = U64_MAX;
+    u64 last = 0;
+
+    cursor_lock(&at);
+    for (; at.addr < end; cursor_step(&at)) {
+        struct pte entry = cursor_pte(&at);
+
+        if (pte_is_none(entry)) {
+            continue;
+        }
+        if (unlikely(!pte_is_present(entry))) {
+            zap_absent(entry);
+            cursor_set(&at, pte_none());
+            continue;
+        }
+        if (mode == ZAP_KEEP_ANON && pte_page(entry) != NULL && page_is_anon(pte_page(entry))) {
+            continue;
+        }
+        if (unlikely(tlb_batch_is_full(batch))) {
+            break;
+        }
+        first = min(first, at.addr);
+        last = at.addr;
+        zap_present(cursor_exchange(&at, pte_none()), &counts, batch);
+    }
+    zap_account(cursor->mm, &counts);
+    cursor_unlock(&at);
+    *cursor = at;
+    if (first != U64_MAX) {
+        tlb_batch_add_range(batch, first, last + PAGE_SIZE);
+    }
+}
+
+/* Markers go with their VMA; there is nothing to give up for them. */
+static void zap_absent(struct pte entry)
+{
+    ASSERT(pte_kind(entry) == PTE_KIND_MARKER, "no page is away in swap or migration");
+}
+
+static void zap_account(struct mm *mm, const struct zap_counts *counts)
+{
+    for (int kind = 0; kind < MM_RSS_NR; kind++) {
+        if (counts->rss[kind] != 0) {
+            mm_rss_add(mm, kind, -counts->rss[kind]);
+        }
+    }
+    if (counts->nr_anon_gone != 0) {
+        mem_account(MEM_ANON, -counts->nr_anon_gone);
+    }
+}
+
+/* The entry is out of the table; its page goes into the batch. */
+static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *counts,
+                                      struct tlb_batch *batch)
+{
+    struct page *page = pte_page(entry);
+    bool was_last;
+
+    if (page == NULL) {
+        return;
+    }
+    was_last = page_remove_mapping(page);
+    if (page_is_anon(page)) {
+        counts->rss[MM_RSS_ANON]++;
+        counts->nr_anon_gone += was_last;
+    } else {
+        counts->rss[page_rss_kind(page)]++;
+        if (pte_is_dirty(entry) && !page_is_dirty(page)) {
+            page_set_dirty(page);
+        }
+    }
+    tlb_batch_add_page(batch, page);
+}

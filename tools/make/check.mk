@@ -1,0 +1,58 @@
+# make check and its parts, the oracle and the benchmark.
+
+CHECK_ICOUNT ?=
+CHECK_SMP    ?=
+CHECK_MEM    ?=
+B            ?= *
+PROG         ?=
+ARGS         ?=
+RECORD       ?=
+
+CHECK_ARGS = --select '$(T)' --kernel $(O)/test-kernel/kernel.elf \
+    --run-kernel $(O)/kernel/kernel.elf --initrd $(O)/initrd-test.cpio \
+    --run-initrd $(O)/initrd.cpio --iso $(O)/cowbell.iso \
+    --host $(HOST_TEST_PROGRAMS) --fuzz $(FUZZ_PROGRAMS) --programs $(USER_TEST_NAMES) \
+    $(if $(CHECK_SMP),--smp $(CHECK_SMP)) $(if $(CHECK_MEM),--mem $(CHECK_MEM)) \
+    $(if $(CHECK_ICOUNT),--icount $(CHECK_ICOUNT))
+
+.PHONY: check check-build check-host check-kernel check-user check-shell
+check:
+	$(Q)tools/setup.sh check
+	$(Q)$(MAKE) --no-print-directory check-build host-tests fuzzers iso
+	$(Q)python3 tools/check.py $(CHECK_ARGS)
+
+check-build: $(O)/test-kernel/kernel.elf $(O)/initrd-test.cpio
+
+check-host:
+	$(Q)tools/setup.sh check
+	$(Q)$(MAKE) --no-print-directory host-tests fuzzers
+	$(Q)python3 tools/check.py $(CHECK_ARGS) --only host fuzz
+
+check-kernel: check-build
+	$(Q)python3 tools/check.py $(CHECK_ARGS) --only kernel
+
+check-user: check-build
+	$(Q)python3 tools/check.py $(CHECK_ARGS) --only user scripts
+
+check-shell: check-build iso
+	$(Q)python3 tools/check.py $(CHECK_ARGS) --only shell boot
+
+.PHONY: oracle bench
+oracle:
+	$(Q)tools/setup.sh oracle
+	$(Q)$(MAKE) --no-print-directory check-build $(O)/initrd-linux.cpio $(O)/oracle/vmlinuz-6.12
+	$(Q)python3 tools/oracle.py --select '$(T)' --kernel $(O)/test-kernel/kernel.elf \
+	    --initrd $(O)/initrd-test.cpio --linux $(O)/oracle/vmlinuz-6.12 \
+	    --linux-initrd $(O)/initrd-linux.cpio --programs $(USER_TEST_NAMES) \
+	    $(if $(RECORD),--record) $(if $(PROG),--program '$(PROG)' --arguments '$(ARGS)')
+
+bench:
+	$(Q)tools/setup.sh oracle
+	$(Q)$(MAKE) --no-print-directory kernel $(O)/initrd-bench.cpio $(O)/initrd-bench-linux.cpio $(O)/oracle/vmlinuz-6.1
+	$(Q)python3 tools/bench.py --select '$(B)' --kernel $(O)/kernel/kernel.elf \
+	    --initrd $(O)/initrd-bench.cpio --linux $(O)/oracle/vmlinuz-6.1 \
+	    --linux-initrd $(O)/initrd-bench-linux.cpio --output $(O)/bench
+
+$(O)/oracle/vmlinuz-%: tools/fetch_linux.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)tools/fetch_linux.sh $* $@

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Run the same static programs on Cowbell and on Linux in the same QEMU, and compare their reports
+test by test. Called by `make oracle`.
+
+A difference is a failure unless tests/oracle/divergences lists it, one a line:
+    NAME-OF-TEST  reason
+"""
+import argparse
+import fnmatch
+import sys
+
+from runner import script_suites, user_suites
+from runner.qemu import Machine
+from runner.report import Report, Suite
+
+DIVERGENCES = "tests/oracle/divergences"
+LINUX_APPEND = ("console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no5lvl "
+                "tsc_early_khz=2600000 rdinit=/init -- ")
+
+
+def linux_machine(bzimage, initrd):
+    def make(names):
+        return Machine(smp=2, mem="1G", icount=False, kernel=bzimage, initrd=initrd,
+                       append=LINUX_APPEND + "/tests/run.sh " + " ".join(names))
+    return make
+
+
+def divergences():
+    listed = {}
+    with open(DIVERGENCES, encoding="utf-8") as file:
+        for line in file:
+            words = line.split(None, 1)
+            if words and not line.startswith("#"):
+                listed[words[0]] = words[1].strip()
+    return listed
+
+
+def verdicts(entry):
+    reader = entry[0]
+    return {r.name: "skip" if r.is_skipped else "ok" if r.is_ok else "not ok"
+            for r in reader.results}
+
+
+def compare(report, names, here, there, allowed):
+    empty = (user_suites.Reader(), None, ["never started"])
+    for name in names:
+        suite = Suite(f"oracle {name}")
+        ours, linux = here.get(name, empty), there.get(name, empty)
+        our_tests, linux_tests = verdicts(ours), verdicts(linux)
+        for test in sorted(set(our_tests) | set(linux_tests)):
+            pair = (our_tests.get(test, "absent"), linux_tests.get(test, "absent"))
+            if pair[0] == pair[1] == "ok":
+                suite.passed += 1
+            elif test in allowed or pair[0] == pair[1] == "skip":
+                suite.skipped += 1
+            else:
+                suite.fail(test, [f"Cowbell: {pair[0]}, Linux: {pair[1]}"],
+                           [*ours[2][-12:], "--- Linux:", *linux[2][-12:]],
+                           f"make oracle T='{name}'")
+        if ours[1] != linux[1] or not linux_tests:
+            suite.fail(name, [f"exit status: Cowbell {ours[1]}, Linux {linux[1]}; "
+                              f"{len(linux_tests)} tests on Linux"], linux[2],
+                       f"make oracle T='{name}'")
+        report.finish(suite)
+
+
+def compare_scripts(report, args, scripts):
+    paths = [f"scripts/{name}" for name in scripts]
+    there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), paths)
+    there = {name.split("/", 1)[1]: entry for name, entry in there.items()}
+    if args.record:
+        script_suites.record(there)
+    suite = Suite("oracle scripts: the recorded outputs are Linux's")
+    for name in scripts:
+        if name in there and script_suites.output_of(there[name]) == script_suites.expected_of(name):
+            suite.passed += 1
+        else:
+            suite.fail(name, ["Linux prints something else than the recorded output"],
+                       there[name][2] if name in there else [], "make oracle RECORD=1")
+    report.finish(suite)
+
+
+def side_by_side(args):
+    """Run one program of the user's on both systems and print what each said."""
+    words = [args.program, *args.arguments.split()]
+    here = user_suites.run_all(
+        user_suites.cowbell_machine(args.kernel, args.initrd, 2, "1G", False), [" ".join(words)])
+    there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), [" ".join(words)])
+    for title, results in (("Cowbell", here), ("Linux", there)):
+        print(f"--- {title}")
+        for _, status, lines in results.values():
+            print("\n".join(lines))
+            print(f"--- status {status}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for option in ("--kernel", "--initrd", "--linux", "--linux-initrd"):
+        parser.add_argument(option, required=True)
+    parser.add_argument("--select", default="*")
+    parser.add_argument("--programs", nargs="*", default=[])
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--program")
+    parser.add_argument("--arguments", default="")
+    args = parser.parse_args()
+    if args.program:
+        return side_by_side(args)
+
+    def wants(name):
+        return any(fnmatch.fnmatch(name, pattern) for pattern in args.select.split(","))
+
+    report = Report()
+    programs = [name for name in args.programs if wants(name)]
+    if programs:
+        here = user_suites.run_all(
+            user_suites.cowbell_machine(args.kernel, args.initrd, 2, "1G", False), programs)
+        there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), programs)
+        compare(report, programs, here, there, divergences())
+    scripts = [name for name in script_suites.names() if wants(name)]
+    if scripts:
+        compare_scripts(report, args, scripts)
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `make check`, `make oracle` and `make bench` share: running guests and reading reports."""

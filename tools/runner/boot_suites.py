@@ -1,0 +1,162 @@
+"""What a person does at the machine: boot through GRUB under BIOS and UEFI, type at the shell, stop
+jobs, power off; and what bad boot input gets."""
+import os
+import tempfile
+
+from .qemu import Guest, Machine
+from .report import Suite
+
+PROMPT = "# "
+BOOT_S = 240
+
+
+class Session:
+    """A shell on the guest's serial line. Each command is followed by the next prompt."""
+
+    def __init__(self, guest):
+        self.guest = guest
+        self.at = guest.expect(PROMPT, BOOT_S)
+
+    def type(self, text):
+        self.guest.send(text)
+
+    def wait(self, wanted, limit_s=60):
+        self.at = self.guest.expect(wanted, limit_s, self.at)
+
+    def run(self, command, wanted):
+        """Type a command; the text `wanted` must appear behind the command's own echo."""
+        self.type(command + "\r")
+        self.wait(command)
+        self.wait(wanted)
+        self.wait(PROMPT)
+
+
+def talk_basics(shell):
+    shell.run("echo a-$((6*7))", "a-42")
+    shell.run("ls /bin/busybox", "/bin/busybox")
+    shell.run("echo one two three | wc -w", "3")
+    shell.run("ps | grep -c '[f]s'", "\n")
+
+
+def talk_line_editing(shell):
+    shell.type("echo wrong\x15echo rub\x7f\x7fight\r")      # ^U kills the line, DEL erases
+    shell.wait("right")
+    shell.wait(PROMPT)
+    shell.type("cat\r")
+    shell.wait("cat")
+    shell.type("abc\x7fd\r")
+    shell.wait("\nabd\n")
+    shell.type("\x04")                                      # ^D ends the input
+    shell.wait(PROMPT)
+
+
+def talk_interrupt(shell):
+    shell.type("sleep 1000\r")
+    shell.wait("sleep 1000")
+    shell.type("\x03")
+    shell.wait(PROMPT)
+    shell.run("echo status $?", "status 130")
+
+
+def talk_jobs(shell):
+    shell.type("sleep 1000\r")
+    shell.wait("sleep 1000")
+    shell.type("\x1a")                                      # ^Z
+    shell.wait("Stopped")
+    shell.wait(PROMPT)
+    shell.run("jobs", "Stopped")
+    shell.run("bg", "sleep 1000")
+    shell.type("fg\r")
+    shell.wait("sleep 1000")
+    shell.type("\x03")
+    shell.wait(PROMPT)
+    shell.run("sleep 1000 & kill %1; wait; echo waited", "waited")
+    shell.run("jobs; echo none-left", "none-left")
+
+
+def talk_survival(shell):
+    """A fork bomb, a memory hog and a descriptor leak end; the shell lives."""
+    shell.run("echo before", "before")
+    for name in ("hog_memory", "hog_processes", "hog_descriptors"):
+        shell.type(f"/tests/{name}; echo survived-$?\r")
+        shell.wait(f"/tests/{name}")
+        shell.wait("survived-", 240)
+        shell.wait(PROMPT)
+    shell.run("echo after-$((1+1))", "after-2")
+
+
+CONVERSATIONS = {"basics": talk_basics, "line_editing": talk_line_editing,
+                 "interrupt": talk_interrupt, "jobs": talk_jobs, "survival": talk_survival}
+
+
+def conversation(suite, name, machine, talk, rerun):
+    """Boot, talk, `poweroff`; QEMU must then end with status 0."""
+    try:
+        with Guest(machine) as guest:
+            try:
+                shell = Session(guest)
+                talk(shell)
+                shell.type("poweroff\r")
+                status = guest.wait(BOOT_S)
+            except (TimeoutError, EOFError, BrokenPipeError) as error:
+                suite.fail(name, [str(error)], guest.text.splitlines(), rerun)
+                return
+            if status != 0:
+                suite.fail(name, [f"QEMU's status after poweroff: expected 0, actual {status}"],
+                           guest.text.splitlines(), rerun)
+                return
+    except OSError as error:
+        suite.fail(name, [str(error)], [], rerun)
+        return
+    suite.passed += 1
+
+
+def run_shell(report, kernel, initrd, smp, mem, wants):
+    suite = Suite(f"shell [{smp} CPU{'s' if smp > 1 else ''}, {mem}]")
+    for name, talk in CONVERSATIONS.items():
+        if not wants(f"shell.{name}"):
+            continue
+        machine = Machine(smp=smp, mem=mem, icount=False, kernel=kernel, initrd=initrd)
+        conversation(suite, f"shell.{name}", machine, talk,
+                     f"make check-shell T='shell.{name}' CHECK_SMP={smp} CHECK_MEM={mem}")
+    report.finish(suite)
+
+
+def run_boot(report, kernel, initrd, iso, wants):
+    """GRUB under both firmwares, the smallest memory, and each kind of bad boot input."""
+    suite = Suite("boot")
+
+    def boot(name, machine, talk=talk_basics):
+        if wants(name):
+            conversation(suite, name, machine, talk, f"make check-shell T='{name}'")
+
+    boot("boot.grub_bios", Machine(smp=2, cdrom=iso, icount=False))
+    boot("boot.grub_uefi", Machine(smp=2, cdrom=iso, icount=False, uefi=True))
+    boot("boot.smallest_memory", Machine(smp=1, mem="16M", kernel=kernel, initrd=initrd,
+                                         icount=False))
+    boot("boot.three_gib_hole", Machine(smp=2, mem="5G", kernel=kernel, initrd=initrd,
+                                        icount=False))
+
+    def message(name, wanted, **options):
+        if not wants(name):
+            return
+        with Guest(Machine(icount=False, **options)) as guest:
+            try:
+                guest.expect(wanted, BOOT_S)
+                suite.passed += 1
+            except (TimeoutError, EOFError) as error:
+                suite.fail(name, [str(error)], guest.text.splitlines(),
+                           f"make check-shell T='{name}'")
+
+    message("boot.no_initrd", "no initrd", kernel=kernel)
+    with tempfile.TemporaryDirectory() as scratch:
+        corrupt = os.path.join(scratch, "corrupt.cpio")
+        with open(initrd, "rb") as good, open(corrupt, "wb") as bad:
+            data = bytearray(good.read(1 << 16))
+            data[0:6] = b"999999"
+            bad.write(data)
+        message("boot.corrupt_initrd", "initrd", kernel=kernel, initrd=corrupt)
+    message("boot.unknown_option", "unknown kernel option", kernel=kernel, initrd=initrd,
+            append="frobnicate=1")
+    message("boot.too_little_memory", "too little memory", kernel=kernel, mem="8M")
+    report.finish(suite)

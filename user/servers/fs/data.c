@@ -1,0 +1,144 @@
+/* Regular files' content. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cb_syscall.h>
+#include <image.h>
+#include "data.h"
+
+#define BLOCK_SIZE       512u
+#define CHECK_SPACE_STEP (1u << 20)
+
+static int image_fd = -1;
+
+void data_use_image(int fd)
+{
+    image_fd = fd;
+}
+
+void data_set_image(struct node *file, uint64_t start, size_t size)
+{
+    file->data.is_image = true;
+    file->data.image_start = start;
+    file->size = size;
+}
+
+long data_read_image(const struct node *file, uint64_t offset, void *buf, size_t len)
+{
+    ssize_t got = pread(image_fd, buf, len, (off_t)(file->data.image_start + offset));
+
+    return got < 0 ? -EIO : got;
+}
+
+int data_make_memfd(struct node *file)
+{
+    if (file->data.fd >= 0) {
+        return 0;
+    }
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    if (fd < 0) {
+        return errno == EMFILE || errno == ENFILE ? -ENOSPC : -errno;
+    }
+    int error = 0;
+    if (file->data.is_image) {
+        error = image_copy(image_fd, file->data.image_start, file->size, fd);
+    } else if (file->size > 0 && ftruncate(fd, (off_t)file->size) != 0) {
+        error = -errno;
+    }
+    if (error != 0) {
+        close(fd);
+        return error;
+    }
+    file->data.fd = fd;
+    file->data.is_image = false;
+    return 0;
+}
+
+int data_truncate(struct node *file, uint64_t size)
+{
+    if (file->data.fd < 0 && size == file->size) {
+        return 0;
+    }
+    /* Truncation to the same size still drops what fallocate(2) put behind the end. */
+    if (file->data.fd < 0 && (size == 0 || !file->data.is_image)) {
+        file->data.is_image = false;
+        file->size = size;
+        return 0;
+    }
+    int error = data_make_memfd(file);
+    if (error != 0) {
+        return error;
+    }
+    if (ftruncate(file->data.fd, (off_t)size) != 0) {
+        return errno == EINVAL ? -EFBIG : -errno;
+    }
+    file->size = size;
+    return 0;
+}
+
+int data_allocate(struct node *file, int mode, uint64_t offset, uint64_t len)
+{
+    bool keeps_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
+
+    if ((mode & FALLOC_FL_PUNCH_HOLE) == 0 && !data_has_space(len)) {
+        return -ENOSPC;
+    }
+    int error = data_make_memfd(file);
+    if (error != 0) {
+        return error;
+    }
+    if (fallocate(file->data.fd, mode, (off_t)offset, (off_t)len) != 0) {
+        return -errno;
+    }
+    if (!keeps_size && offset + len > file->size) {
+        file->size = offset + len;
+    }
+    return 0;
+}
+
+bool data_has_space(uint64_t more)
+{
+    static uint64_t added;
+    static uint64_t left;
+
+    /* The kernel is asked once a megabyte: the answer is about memory, not about one write. */
+    added += more;
+    if (added < left) {
+        return true;
+    }
+    struct cb_mem_info info;
+    if (cb_kinfo(CB_KINFO_MEM, 0, &info, sizeof(info)) != (long)sizeof(info)) {
+        return true;
+    }
+    uint64_t limit = info.total / 2;
+    added = 0;
+    left = 0;
+    if (info.shmem + more > limit) {
+        return false;
+    }
+    uint64_t room = limit - info.shmem - more;
+    left = room < CHECK_SPACE_STEP ? room : CHECK_SPACE_STEP;
+    return true;
+}
+
+uint64_t data_blocks(const struct node *file)
+{
+    struct stat st;
+
+    if (file->data.fd >= 0 && fstat(file->data.fd, &st) == 0) {
+        return (uint64_t)st.st_blocks;
+    }
+    if (!file->data.is_image) {
+        return 0;
+    }
+    uint64_t pages = (file->size + FS_PAGE_SIZE - 1) / FS_PAGE_SIZE;
+    return pages * (FS_PAGE_SIZE / BLOCK_SIZE);
+}
+
+void data_release(struct node *file)
+{
+    if (file->data.fd >= 0) {
+        close(file->data.fd);
+    }
+}

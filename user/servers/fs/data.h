@@ -1,0 +1,38 @@
+/*
+ * The content of regular files. A file that was never written is a part of the initial image, or
+ * nothing; the first write or mapping puts its bytes in a memfd, which then has exactly the
+ * file's size and keeps holes as holes.
+ */
+#ifndef FS_DATA_H
+#define FS_DATA_H
+
+#include "node.h"
+
+/** data_use_image() - the descriptor of the initial image; it must stay open. */
+void data_use_image(int fd);
+
+/** data_set_image() - a new file's content is @size bytes of the initial image from @start. */
+void data_set_image(struct node *file, uint64_t start, size_t size);
+
+/** data_read_image() - bytes of a file still in the image. Return: the number, or -EIO. */
+long data_read_image(const struct node *file, uint64_t offset, void *buf, size_t len);
+
+/** data_make_memfd() - have the content in a memfd. Return: 0, -ENOSPC, -ENOMEM. */
+int data_make_memfd(struct node *file);
+
+/** data_truncate() - set the size; new bytes are zero. Return: 0, -ENOSPC, -EFBIG. */
+int data_truncate(struct node *file, uint64_t size);
+
+/** data_allocate() - fallocate(2) on the content. Return: 0 or -errno. */
+int data_allocate(struct node *file, int mode, uint64_t offset, uint64_t len);
+
+/** data_has_space() - may @more bytes be added? Half of the machine's memory is for files. */
+bool data_has_space(uint64_t more);
+
+/** data_blocks() - memory in use, in units of 512 bytes. */
+uint64_t data_blocks(const struct node *file);
+
+/** data_release() - give the memory back; the node is going. */
+void data_release(struct node *file);
+
+#endif

@@ -1,0 +1,268 @@
+/* READ, WRITE, TRUNCATE, FALLOCATE, FSYNC, OBJECT, IOCTL: what open files do with bytes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "access.h"
+#include "data.h"
+#include "dev.h"
+#include "fifo.h"
+#include "fs.h"
+#include "generated.h"
+
+#define INLINE_REPLY_MAX 4096u /* at most this much goes with the reply itself */
+
+static uint64_t smaller(uint64_t first, uint64_t second)
+{
+    return first < second ? first : second;
+}
+
+static int64_t read_regular(struct cb_request *request, struct node *node, uint64_t offset,
+                            uint64_t len)
+{
+    if (offset >= node->size || len == 0) {
+        return 0;
+    }
+    len = smaller(len, node->size - offset);
+    if (node->data.fd < 0 && node->data.is_image && len <= INLINE_REPLY_MAX) {
+        static uint8_t bytes[INLINE_REPLY_MAX];
+        long got = data_read_image(node, offset, bytes, len);
+        return got < 0 ? got : cb_request_data(request, bytes, (size_t)got);
+    }
+    int error = data_make_memfd(node);
+    if (error != 0) {
+        return error;
+    }
+    const struct cb_copy_fd copy = {
+        .id = request->msg->id,
+        .fd_offset = offset,
+        .len = len,
+        .fd = node->data.fd,
+        .dir = CB_TO_CLIENT,
+    };
+    return cb_msg_copy_fd(request->port, &copy);
+}
+
+int64_t op_read(struct cb_request *request)
+{
+    const struct cb_msg *msg = request->msg;
+    struct open_file *file = fs_open_file(request);
+
+    if (file == NULL || !open_file_can_read(file)) {
+        return -EBADF;
+    }
+    struct node *node = file->node;
+    if (node_is_dir(node)) {
+        return -EISDIR;
+    }
+    if (S_ISCHR(node->mode)) {
+        return dev_read(request, file);
+    }
+    if (S_ISFIFO(node->mode)) {
+        return fifo_read(request, file);
+    }
+    uint64_t len = smaller(msg->args[1], msg->recv_len);
+    if ((int64_t)msg->args[0] < 0) {
+        return -EINVAL;
+    }
+    if (node->ops->generate != NULL) {
+        return generated_read(request, file, msg->args[0], len);
+    }
+    if (!S_ISREG(node->mode) || node->ops != &tree_node_ops) {
+        return -EINVAL;
+    }
+    int64_t done = read_regular(request, node, msg->args[0], len);
+    if (done >= 0 && (file->flags & O_NOATIME) == 0) {
+        node_touch_accessed(node);
+    }
+    return done;
+}
+
+static int64_t write_regular(struct cb_request *request, struct node *node, uint64_t offset,
+                             uint64_t len)
+{
+    uint64_t end = offset + len;
+
+    if (offset >= FS_SIZE_MAX) {
+        return -EFBIG;
+    }
+    if (end > FS_SIZE_MAX) {
+        len = FS_SIZE_MAX - offset;
+    }
+    if (!data_has_space(len)) {
+        return -ENOSPC;
+    }
+    int error = data_make_memfd(node);
+    if (error != 0) {
+        return error;
+    }
+    const struct cb_copy_fd copy = {
+        .id = request->msg->id,
+        .fd_offset = offset,
+        .len = len,
+        .fd = node->data.fd,
+        .dir = CB_FROM_CLIENT,
+    };
+    int64_t done = cb_msg_copy_fd(request->port, &copy);
+    if (done > 0 && offset + (uint64_t)done > node->size) {
+        node->size = offset + (uint64_t)done;
+    }
+    return done == -ENOMEM ? -ENOSPC : done;
+}
+
+int64_t op_write(struct cb_request *request)
+{
+    const struct cb_msg *msg = request->msg;
+    struct open_file *file = fs_open_file(request);
+    struct caller caller = fs_caller(msg);
+
+    if (file == NULL || !open_file_can_write(file)) {
+        return -EBADF;
+    }
+    struct node *node = file->node;
+    if (S_ISCHR(node->mode)) {
+        return dev_write(request, file);
+    }
+    if (S_ISFIFO(node->mode)) {
+        return fifo_write(request, file);
+    }
+    if (node->ops->accept != NULL) {
+        return generated_write(request, file, smaller(msg->args[1], msg->send_len));
+    }
+    bool appends = (msg->args[2] & O_APPEND) != 0;
+    uint64_t offset = appends ? node->size : msg->args[0];
+    if (!S_ISREG(node->mode) || node->ops != &tree_node_ops || (int64_t)offset < 0) {
+        return -EINVAL;
+    }
+    uint64_t len = smaller(msg->args[1], msg->send_len);
+    if (len == 0) {
+        return 0;
+    }
+    int64_t done = write_regular(request, node, offset, len);
+    if (done > 0) {
+        access_drop_privileges(node, &caller);
+        node_touch_changed(node);
+        request->reply.flags |= CB_REPLY_NEWPOS;
+        request->reply.new_pos = offset + (uint64_t)done;
+    }
+    return done;
+}
+
+int64_t op_truncate(struct cb_request *request)
+{
+    struct open_file *file = fs_open_file(request);
+    uint64_t size = request->msg->args[0];
+    struct caller caller = fs_caller(request->msg);
+
+    if (file == NULL) {
+        return -EBADF;
+    }
+    if (node_is_dir(file->node)) {
+        return -EISDIR;
+    }
+    if (!S_ISREG(file->node->mode) || !open_file_can_write(file) || (int64_t)size < 0) {
+        return -EINVAL;
+    }
+    if (file->node->ops != &tree_node_ops) {
+        return 0;
+    }
+    int error = data_truncate(file->node, size);
+    if (error == 0) {
+        access_drop_privileges(file->node, &caller);
+        node_touch_changed(file->node);
+    }
+    return error;
+}
+
+int64_t op_fallocate(struct cb_request *request)
+{
+    const struct cb_msg *msg = request->msg;
+    struct open_file *file = fs_open_file(request);
+    uint64_t offset = msg->args[1];
+    uint64_t len = msg->args[2];
+    int mode = (int)msg->args[0];
+    struct caller caller = fs_caller(msg);
+
+    if ((int64_t)offset < 0 || (int64_t)len <= 0) {
+        return -EINVAL;
+    }
+    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) != 0 ||
+        mode == FALLOC_FL_PUNCH_HOLE) {
+        return -EOPNOTSUPP;
+    }
+    if (file == NULL || !open_file_can_write(file)) {
+        return -EBADF;
+    }
+    if (S_ISFIFO(file->node->mode)) {
+        return -ESPIPE;
+    }
+    if (!S_ISREG(file->node->mode) || file->node->ops != &tree_node_ops) {
+        return node_is_dir(file->node) ? -EISDIR : -ENODEV;
+    }
+    if (offset > FS_SIZE_MAX - len) {
+        return -EFBIG;
+    }
+    int error = data_allocate(file->node, mode, offset, len);
+    if (error == 0) {
+        access_drop_privileges(file->node, &caller);
+        node_touch_changed(file->node);
+    }
+    return error;
+}
+
+int64_t op_fsync(struct cb_request *request)
+{
+    struct open_file *file = fs_open_file(request);
+
+    if (file == NULL) {
+        return -EBADF;
+    }
+    bool has_storage = S_ISREG(file->node->mode) || node_is_dir(file->node);
+    return has_storage ? 0 : -EINVAL;
+}
+
+int64_t op_object(struct cb_request *request)
+{
+    struct open_file *file = fs_open_file(request);
+
+    if (file == NULL) {
+        return -EBADF;
+    }
+    if (S_ISCHR(file->node->mode)) {
+        return dev_object(request, file);
+    }
+    if (!S_ISREG(file->node->mode) || file->node->ops != &tree_node_ops) {
+        return -ENODEV;
+    }
+    int error = data_make_memfd(file->node);
+    if (error != 0) {
+        return error;
+    }
+    node_touch_accessed(file->node);
+    request->reply.flags |= CB_REPLY_FD;
+    request->reply.fd = file->node->data.fd;
+    return 0;
+}
+
+int64_t op_ioctl(struct cb_request *request)
+{
+    const struct cb_msg *msg = request->msg;
+    struct open_file *file = fs_open_file(request);
+    int32_t bytes = 0;
+
+    if (file == NULL) {
+        return -EBADF;
+    }
+    if ((uint32_t)msg->args[0] != FIONREAD ||
+        (!S_ISREG(file->node->mode) && !S_ISFIFO(file->node->mode))) {
+        return -ENOTTY;
+    }
+    if (S_ISFIFO(file->node->mode)) {
+        bytes = (int32_t)fifo_bytes(file->node);
+    } else {
+        bytes = (int32_t)file->node->size;
+    }
+    long copied = cb_msg_write(request->port, msg->id, 0, &bytes, sizeof(bytes));
+    return copied < 0 ? copied : 0;
+}

@@ -1,0 +1,124 @@
+/* The mount table. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mount.h"
+#include "proc.h"
+
+#define TMPFS_MAGIC 0x01021994u
+#define RAMFS_MAGIC 0x858458f6u
+#define PROC_MAGIC  0x9fa0u
+
+struct kind {
+    const char *type;
+    const char *options;
+    uint32_t magic;
+    bool is_proc;
+};
+
+static const struct kind kinds[] = {
+    {"rootfs", "rw", TMPFS_MAGIC, false},
+    {"proc", "rw,relatime", PROC_MAGIC, true},
+    {"devtmpfs", "rw,relatime", TMPFS_MAGIC, false},
+    {"tmpfs", "rw,relatime", TMPFS_MAGIC, false},
+    {"ramfs", "rw,relatime", RAMFS_MAGIC, false},
+};
+
+static struct mount *first_mount;
+static uint32_t next_minor = 2;
+
+static const struct kind *find_kind(const char *type)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(kinds[i].type, type) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+static void append(struct mount *mount)
+{
+    struct mount **link = &first_mount;
+
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    *link = mount;
+}
+
+int mount_create(const char *type, struct node *covered, const char *point, uint32_t root_mode,
+                 struct mount **out)
+{
+    const struct kind *kind = find_kind(type);
+
+    if (kind == NULL) {
+        return -ENODEV;
+    }
+    if (covered != NULL && (!node_is_dir(covered) || covered->ops != &tree_node_ops)) {
+        return -ENOTDIR;
+    }
+    struct mount *mount = calloc(1, sizeof(*mount));
+    if (mount == NULL) {
+        return -ENOMEM;
+    }
+    mount->type = kind->type;
+    mount->source = kind->type;
+    mount->options = kind->options;
+    mount->magic = kind->magic;
+    mount->minor = next_minor++;
+    mount->next_ino = 1;
+    mount->point = strdup(point);
+    mount->root = kind->is_proc ? proc_create_root(mount)
+                                : node_create(mount, S_IFDIR | (root_mode & FS_MODE_BITS), 0, 0);
+    if (mount->point == NULL || mount->root == NULL) {
+        node_put(mount->root);
+        free(mount->point);
+        free(mount);
+        return -ENOMEM;
+    }
+    if (covered != NULL) {
+        mount->covered = node_get(covered);
+        covered->dir.mounted = mount;
+    }
+    append(mount);
+    *out = mount;
+    return 0;
+}
+
+int mount_remove(struct node *root)
+{
+    struct mount *mount = root->mount;
+
+    if (root != mount->root || mount->covered == NULL) {
+        return -EINVAL;
+    }
+    /* One hold is the mount's and one the caller's. Any other is an open file or a directory
+       below; names keep the nodes below alive through holds of their own on the root. */
+    bool is_covered_inside = root->ops == &tree_node_ops &&
+                             (root->dir.mounted != NULL || root->dir.nr_entries != 0);
+    if (root->refs > 2 || is_covered_inside) {
+        return -EBUSY;
+    }
+    struct mount **link = &first_mount;
+    while (*link != mount) {
+        link = &(*link)->next;
+    }
+    *link = mount->next;
+    mount->covered->dir.mounted = NULL;
+    node_put(mount->covered);
+    mount->covered = NULL;
+    /* The mount itself stays: nodes that outlive it still name it. */
+    node_put(mount->root);
+    return 0;
+}
+
+struct mount *mount_first(void)
+{
+    return first_mount;
+}
+
+struct node *mount_root(void)
+{
+    return first_mount->root;
+}

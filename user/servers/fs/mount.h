@@ -1,0 +1,57 @@
+/*
+ * The mount table: which file systems there are, and which directory each one covers. All of them
+ * live in this server: tmpfs kinds are trees of nodes, proc is generated.
+ */
+#ifndef FS_MOUNT_H
+#define FS_MOUNT_H
+
+#include "node.h"
+
+#define MOUNT_ENTRY_SIZE 20 /* what one name adds to a directory's size, as tmpfs counts */
+#define MOUNT_MAJOR      0
+
+struct mount {
+    struct mount *next; /* in the order of mounting */
+    const char *type;
+    const char *source;
+    const char *options;
+    char *point; /* absolute path of the covered directory; owned */
+    uint32_t minor; /* st_dev is makedev(0, minor) */
+    uint32_t magic; /* f_type of statfs */
+    uint64_t next_ino;
+    struct node *root;    /* held */
+    struct node *covered; /* held; NULL for the root file system */
+};
+
+/**
+ * mount_create() - mount a new, empty file system.
+ * @type:    "tmpfs", "ramfs", "devtmpfs", "proc", "rootfs"; anything else is -ENODEV
+ * @covered: a directory, or NULL for the root of everything
+ * @point:   its path, copied
+ * Return: 0, -ENODEV, -ENOTDIR, -ENOMEM.
+ */
+int mount_create(const char *type, struct node *covered, const char *point, uint32_t root_mode,
+                 struct mount **out);
+
+/** mount_remove() - unmount; -EINVAL: not the root of a mount, -EBUSY: in use. */
+int mount_remove(struct node *root);
+
+/** mount_first() - the mounts, oldest first, through mount.next. */
+struct mount *mount_first(void);
+
+/** mount_root() - the root of the whole name space. */
+struct node *mount_root(void);
+
+/** mount_next_ino() - a number for a new node. */
+static inline uint64_t mount_next_ino(struct mount *mount)
+{
+    return mount->next_ino++;
+}
+
+/** mount_at() - what is mounted on a directory of a tree, or NULL. */
+static inline struct mount *mount_at(const struct node *dir)
+{
+    return dir->ops == &tree_node_ops ? dir->dir.mounted : NULL;
+}
+
+#endif

@@ -1,0 +1,208 @@
+/* /proc/sys: what programs ask for. Values that Cowbell cannot change are read-only. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "proc.h"
+#include "sysctl.h"
+
+#define LINE_MAX_LEN 4096u
+
+static void append_uuid(struct text *text, const uint8_t *bytes)
+{
+    for (int i = 0; i < 16; i++) {
+        text_printf(text, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", bytes[i]);
+    }
+}
+
+static void make_uuid(uint8_t *bytes)
+{
+    if (getrandom(bytes, 16, 0) != 16) {
+        memset(bytes, 0, 16);
+    }
+    /* RFC 4122: version 4, variant 1. */
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+}
+
+static void read_boot_id(struct text *text)
+{
+    static uint8_t bytes[16];
+
+    if (bytes[6] == 0) {
+        make_uuid(bytes);
+    }
+    append_uuid(text, bytes);
+}
+
+static void read_uuid(struct text *text)
+{
+    uint8_t bytes[16];
+
+    make_uuid(bytes);
+    append_uuid(text, bytes);
+}
+
+static void read_hostname(struct text *text)
+{
+    struct utsname name;
+
+    text_printf(text, "%s", uname(&name) == 0 ? name.nodename : "(none)");
+}
+
+static long write_hostname(const char *line)
+{
+    return sethostname(line, strlen(line)) == 0 ? 0 : -errno;
+}
+
+static void read_release(struct text *text)
+{
+    struct utsname name;
+
+    text_printf(text, "%s", uname(&name) == 0 ? name.release : "");
+}
+
+static void read_version(struct text *text)
+{
+    struct utsname name;
+
+    text_printf(text, "%s", uname(&name) == 0 ? name.version : "");
+}
+
+static void read_threads_max(struct text *text)
+{
+    struct cb_mem_info info;
+    uint64_t total = 0;
+
+    if (cb_kinfo(CB_KINFO_MEM, 0, &info, sizeof(info)) == (long)sizeof(info)) {
+        total = info.total;
+    }
+    /* An eighth of memory may become kernel stacks of 16 KiB. */
+    text_printf(text, "%lu", (unsigned long)(total / 8 / 16384));
+}
+
+static const struct sysctl boot_id = {.read = read_boot_id};
+static const struct sysctl uuid = {.read = read_uuid};
+static const struct sysctl entropy = {.value = "256"};
+static const struct sysctl hostname = {.read = read_hostname, .write = write_hostname};
+static const struct sysctl domainname = {.value = "(none)"};
+static const struct sysctl ostype = {.value = "Linux"};
+static const struct sysctl osrelease = {.read = read_release};
+static const struct sysctl version = {.read = read_version};
+static const struct sysctl pid_max = {.value = "32768"};
+static const struct sysctl threads_max = {.read = read_threads_max};
+static const struct sysctl zero = {.value = "0"};
+static const struct sysctl one = {.value = "1"};
+static const struct sysctl two = {.value = "2"};
+static const struct sysctl overflow_id = {.value = "65534"};
+static const struct sysctl last_cap = {.value = "40"};
+static const struct sysctl groups_max = {.value = "65536"};
+static const struct sysctl core_pattern = {.value = "core"};
+static const struct sysctl map_count = {.value = "65530"};
+static const struct sysctl min_addr = {.value = "65536"};
+static const struct sysctl overcommit_ratio = {.value = "50"};
+static const struct sysctl file_max = {.value = "9223372036854775807"};
+static const struct sysctl nr_open = {.value = "1048576"};
+static const struct sysctl pipe_max = {.value = "1048576"};
+
+#define SYSCTL(file, value) {.name = (file), .kind = PROC_FILE, .mode = 0444, .sysctl = &(value), \
+                             .generate = proc_sysctl_read, .accept = proc_sysctl_write}
+#define SYSCTL_RW(file, value) {.name = (file), .kind = PROC_FILE, .mode = 0644, \
+                                .sysctl = &(value), .generate = proc_sysctl_read, \
+                                .accept = proc_sysctl_write}
+#define FOLDER(file, table) {.name = (file), .kind = PROC_DIR, .mode = 0555, .children = (table)}
+
+static const struct proc_entry random_entries[] = {
+    SYSCTL("boot_id", boot_id),
+    SYSCTL("entropy_avail", entropy),
+    SYSCTL("poolsize", entropy),
+    SYSCTL("uuid", uuid),
+    {0},
+};
+
+static const struct proc_entry kernel_entries[] = {
+    SYSCTL("cap_last_cap", last_cap),
+    SYSCTL("core_pattern", core_pattern),
+    SYSCTL("core_uses_pid", zero),
+    SYSCTL("dmesg_restrict", zero),
+    SYSCTL("domainname", domainname),
+    SYSCTL_RW("hostname", hostname),
+    SYSCTL("ngroups_max", groups_max),
+    SYSCTL("osrelease", osrelease),
+    SYSCTL("ostype", ostype),
+    SYSCTL("overflowgid", overflow_id),
+    SYSCTL("overflowuid", overflow_id),
+    SYSCTL("pid_max", pid_max),
+    FOLDER("random", random_entries),
+    SYSCTL("randomize_va_space", two),
+    SYSCTL("tainted", zero),
+    SYSCTL("threads-max", threads_max),
+    SYSCTL("version", version),
+    {0},
+};
+
+static const struct proc_entry vm_entries[] = {
+    SYSCTL("legacy_va_layout", zero),
+    SYSCTL("max_map_count", map_count),
+    SYSCTL("mmap_min_addr", min_addr),
+    SYSCTL("nr_hugepages", zero),
+    SYSCTL("nr_overcommit_hugepages", zero),
+    SYSCTL("overcommit_kbytes", zero),
+    SYSCTL("overcommit_memory", zero),
+    SYSCTL("overcommit_ratio", overcommit_ratio),
+    SYSCTL("panic_on_oom", zero),
+    SYSCTL("swappiness", zero),
+    SYSCTL("unprivileged_userfaultfd", zero),
+    {0},
+};
+
+static const struct proc_entry fs_entries[] = {
+    SYSCTL("file-max", file_max),
+    SYSCTL("nr_open", nr_open),
+    SYSCTL("pipe-max-size", pipe_max),
+    SYSCTL("protected_hardlinks", zero),
+    SYSCTL("protected_symlinks", zero),
+    SYSCTL("suid_dumpable", zero),
+    SYSCTL("lease-break-time", one),
+    {0},
+};
+
+const struct proc_entry proc_sys_entries[] = {
+    FOLDER("fs", fs_entries),
+    FOLDER("kernel", kernel_entries),
+    FOLDER("vm", vm_entries),
+    {0},
+};
+
+int proc_sysctl_read(const struct proc_key *key, const struct caller *caller, struct text *text)
+{
+    const struct sysctl *sysctl = key->entry->sysctl;
+
+    (void)caller;
+    if (sysctl->value != NULL) {
+        text_printf(text, "%s", sysctl->value);
+    } else {
+        sysctl->read(text);
+    }
+    text_append(text, "\n", 1);
+    return 0;
+}
+
+long proc_sysctl_write(const struct proc_key *key, const char *bytes, size_t len)
+{
+    const struct sysctl *sysctl = key->entry->sysctl;
+    char line[LINE_MAX_LEN + 1];
+
+    if (sysctl->write == NULL) {
+        return -EACCES;
+    }
+    len = len < LINE_MAX_LEN ? len : LINE_MAX_LEN;
+    memcpy(line, bytes, len);
+    line[len] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    long result = sysctl->write(line);
+    return result < 0 ? result : (long)len;
+}

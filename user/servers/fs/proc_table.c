@@ -1,0 +1,85 @@
+/* Which files /proc has. */
+#include "proc.h"
+
+#define FILE_ENTRY(file, bits, function) \
+    {.name = (file), .kind = PROC_FILE, .mode = (bits), .generate = (function)}
+#define LINK_ENTRY(file, function) \
+    {.name = (file), .kind = PROC_LINK, .mode = 0777, .read_link = (function)}
+
+static const struct proc_entry fd_entries[] = {
+    {.name = "N",
+     .kind = PROC_LINK,
+     .read_link = proc_fd_read_link,
+     .jump = proc_fd_jump,
+     .link_mode = proc_fd_link_mode},
+    {0},
+};
+
+static const struct proc_entry fdinfo_entries[] = {
+    FILE_ENTRY("N", 0444, proc_fdinfo),
+    {0},
+};
+
+#define FD_ENTRIES \
+    {.name = "fd", .kind = PROC_DIR_FDS, .mode = 0500, .children = fd_entries}, \
+    { \
+        .name = "fdinfo", .kind = PROC_DIR_FDS, .mode = 0555, .children = fdinfo_entries \
+    }
+
+const struct proc_entry proc_task_entries[] = {
+    FILE_ENTRY("auxv", 0400, proc_pid_auxv),
+    FILE_ENTRY("cmdline", 0444, proc_pid_cmdline),
+    FILE_ENTRY("comm", 0444, proc_pid_comm),
+    LINK_ENTRY("cwd", proc_cwd_link),
+    FILE_ENTRY("environ", 0400, proc_pid_environ),
+    LINK_ENTRY("exe", proc_exe_link),
+    FD_ENTRIES,
+    FILE_ENTRY("maps", 0444, proc_pid_maps),
+    LINK_ENTRY("root", proc_root_link),
+    FILE_ENTRY("stat", 0444, proc_pid_stat),
+    FILE_ENTRY("statm", 0444, proc_pid_statm),
+    FILE_ENTRY("status", 0444, proc_pid_status),
+    {0},
+};
+
+const struct proc_entry proc_process_entries[] = {
+    FILE_ENTRY("auxv", 0400, proc_pid_auxv),
+    FILE_ENTRY("cmdline", 0444, proc_pid_cmdline),
+    FILE_ENTRY("comm", 0444, proc_pid_comm),
+    LINK_ENTRY("cwd", proc_cwd_link),
+    FILE_ENTRY("environ", 0400, proc_pid_environ),
+    LINK_ENTRY("exe", proc_exe_link),
+    FD_ENTRIES,
+    FILE_ENTRY("limits", 0444, proc_pid_limits),
+    FILE_ENTRY("maps", 0444, proc_pid_maps),
+    FILE_ENTRY("mountinfo", 0444, proc_mountinfo),
+    FILE_ENTRY("mounts", 0444, proc_mounts),
+    FILE_ENTRY("oom_score", 0444, proc_pid_oom_score),
+    FILE_ENTRY("oom_score_adj", 0444, proc_pid_oom_score_adj),
+    LINK_ENTRY("root", proc_root_link),
+    FILE_ENTRY("stat", 0444, proc_pid_stat),
+    FILE_ENTRY("statm", 0444, proc_pid_statm),
+    FILE_ENTRY("status", 0444, proc_pid_status),
+    {.name = "task", .kind = PROC_DIR_TASK, .mode = 0555},
+    FILE_ENTRY("wchan", 0444, proc_pid_wchan),
+    {0},
+};
+
+const struct proc_entry proc_root_entries[] = {
+    FILE_ENTRY("cmdline", 0444, proc_cmdline),
+    FILE_ENTRY("cpuinfo", 0444, proc_cpuinfo),
+    FILE_ENTRY("devices", 0444, proc_devices),
+    FILE_ENTRY("filesystems", 0444, proc_filesystems),
+    FILE_ENTRY("loadavg", 0444, proc_loadavg),
+    FILE_ENTRY("meminfo", 0444, proc_meminfo),
+    LINK_ENTRY("mounts", proc_mounts_link),
+    LINK_ENTRY("self", proc_self_link),
+    FILE_ENTRY("stat", 0444, proc_stat),
+    FILE_ENTRY("swaps", 0444, proc_swaps),
+    {.name = "sys", .kind = PROC_DIR, .mode = 0555, .children = proc_sys_entries},
+    LINK_ENTRY("thread-self", proc_thread_self_link),
+    FILE_ENTRY("uptime", 0444, proc_uptime),
+    FILE_ENTRY("version", 0444, proc_version),
+    FILE_ENTRY("vmstat", 0444, proc_vmstat),
+    {0},
+};

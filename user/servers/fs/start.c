@@ -1,0 +1,71 @@
+/* The state in which the server begins: the root, and what is mounted below it. */
+#include <errno.h>
+#include <string.h>
+#include "dev.h"
+#include "fs.h"
+#include "mount.h"
+
+static int make_directory(struct node *parent, const char *name, uint32_t mode, struct node **out)
+{
+    const struct caller root = {0};
+    struct node *found;
+
+    if (parent->ops->lookup(parent, &root, name, strlen(name), &found) == 0) {
+        *out = found;
+        return node_is_dir(found) ? 0 : -ENOTDIR;
+    }
+    return fs_create_child(parent, &root, name, strlen(name), S_IFDIR | mode, out);
+}
+
+static int mount_below(struct node *parent, const char *name, const char *point, const char *type,
+                       uint32_t mode, struct mount **mount)
+{
+    struct node *dir;
+    int error = make_directory(parent, name, 0755, &dir);
+
+    if (error != 0) {
+        return error;
+    }
+    error = mount_create(type, dir, point, mode, mount);
+    node_put(dir);
+    return error;
+}
+
+int fs_start(void)
+{
+    struct mount *mount;
+    uint64_t cookie;
+
+    int error = mount_create("rootfs", NULL, "/", 0755, &mount);
+    if (error == 0) {
+        error = open_file_create(mount->root, 0, &cookie);
+    }
+    return error == 0 && cookie != FS_ROOT_COOKIE ? -EINVAL : error;
+}
+
+int fs_mount_standard(void)
+{
+    struct node *root = mount_root();
+    struct mount *dev;
+    struct mount *mount;
+    struct node *tmp;
+
+    int error = mount_below(root, "proc", "/proc", "proc", 0555, &mount);
+    if (error == 0) {
+        error = mount_below(root, "dev", "/dev", "devtmpfs", 0755, &dev);
+    }
+    if (error == 0) {
+        error = dev_populate(dev->root);
+    }
+    if (error == 0) {
+        error = mount_below(dev->root, "shm", "/dev/shm", "tmpfs", 01777, &mount);
+    }
+    if (error == 0) {
+        error = make_directory(root, "tmp", 01777, &tmp);
+    }
+    if (error == 0) {
+        tmp->mode = S_IFDIR | 01777;
+        node_put(tmp);
+    }
+    return error;
+}
