@@ -50,6 +50,8 @@ include tools/make/user.mk
 include tools/make/host.mk
 include tools/make/run.mk
 include tools/make/check.mk
+include tools/make/bench.mk
+include tools/make/fuzz.mk
 include tools/make/lint.mk
 
 .PHONY: help clean
@@ -62,7 +64,9 @@ help:
 #:   make check [T='mm.fork*']   run every suite (host, kernel, user), or a selection
 #:   make check-kernel|check-host|check-user|check-shell      one kind of them
 #:   make oracle                 run the programs of tests/user on Linux too, and compare
-#:   make bench [B='fork*']      guest instructions, Cowbell beside Linux
+#:   make fuzz-diff [SEED= OPS=] random memory calls, the same on Linux, compared
+#:   make bench [B='fork*']      guest instructions, Cowbell beside Linux; WALL=1: wall time
+#:   make profile B=fork_call_0M where a row of it spends them: a table and a flame graph
 #:   make debug [T=suite.test]   QEMU stopped, gdb attached, with Cowbell's commands
 #:   make iso                    the bootable image, in $(O)/cowbell.iso
 #:   make lint                   formatting, lock annotations, layers, lengths

@@ -24,6 +24,17 @@ const void *boot_view_at(const struct boot_view *view, u64 phys, u64 len)
     return view->bytes + (phys - view->start);
 }
 
+int boot_view_read(const struct boot_view *view, u64 phys, void *out, u64 len)
+{
+    const void *bytes = boot_view_at(view, phys, len);
+
+    if (bytes == NULL) {
+        return -EINVAL;
+    }
+    memcpy(out, bytes, len);
+    return 0;
+}
+
 int boot_view_string(const struct boot_view *view, u64 phys, char *out, size_t size)
 {
     for (size_t i = 0; i < size; i++) {

@@ -22,6 +22,9 @@ struct boot_view {
 /** boot_view_at() - where @len bytes at a physical address can be read, or NULL if outside. */
 const void *boot_view_at(const struct boot_view *view, u64 phys, u64 len);
 
+/** boot_view_read() - copy @len bytes at any alignment. Return: 0, or -EINVAL if outside. */
+MUST_CHECK int boot_view_read(const struct boot_view *view, u64 phys, void *out, u64 len);
+
 /**
  * boot_view_string() - copy a NUL-terminated string.
  * @out:  @size bytes

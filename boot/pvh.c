@@ -4,7 +4,6 @@
  */
 #include "boot_parse.h"
 #include <lib/errno.h>
-#include <lib/string.h>
 
 #define START_INFO_MAGIC       0x336ec578
 #define START_INFO_V1          1 /* the first version with a memory map */
@@ -44,18 +43,18 @@ _Static_assert(sizeof(struct start_memory) == 24, "layout of the PVH start info"
 static int parse_memory(const struct boot_view *view, const struct start_info *start,
                         struct boot_info *info, const char **reason)
 {
-    u32 count = start->nr_memory_map;
-    const struct start_memory *map = NULL;
-
-    if (count > 0 && count <= MAX_MEMORY_MAP_ENTRIES) {
-        map = boot_view_at(view, start->memory_map, count * sizeof(*map));
-    }
-    if (map == NULL) {
+    if (start->nr_memory_map == 0 || start->nr_memory_map > MAX_MEMORY_MAP_ENTRIES) {
         *reason = "the PVH memory map is missing or malformed.";
         return -EINVAL;
     }
-    for (u32 i = 0; i < count; i++) {
-        if (boot_info_add_range(info, map[i].start, map[i].size, map[i].type) != 0) {
+    for (u32 i = 0; i < start->nr_memory_map; i++) {
+        struct start_memory entry;
+
+        if (boot_view_read(view, start->memory_map + i * sizeof(entry), &entry, sizeof(entry))) {
+            *reason = "the PVH memory map lies outside memory.";
+            return -EINVAL;
+        }
+        if (boot_info_add_range(info, entry.start, entry.size, entry.type) != 0) {
             *reason = "the PVH memory map has an impossible entry or too many of them.";
             return -EINVAL;
         }
@@ -66,30 +65,25 @@ static int parse_memory(const struct boot_view *view, const struct start_info *s
 static int parse_modules(const struct boot_view *view, const struct start_info *start,
                          struct boot_info *info, const char **reason)
 {
-    const struct start_module *modules;
-
-    if (start->nr_modules == 0) {
-        return 0;
-    }
     if (start->nr_modules > BOOT_MAX_MODULES) {
         *reason = "the boot loader passes more modules than the kernel takes.";
         return -EINVAL;
     }
-    modules = boot_view_at(view, start->modules, start->nr_modules * sizeof(*modules));
-    if (modules == NULL) {
-        *reason = "the PVH module list lies outside memory.";
-        return -EINVAL;
-    }
     for (u32 i = 0; i < start->nr_modules; i++) {
         struct boot_module *out = &info->modules[i];
+        struct start_module module;
 
-        if (modules[i].size > U64_MAX - modules[i].start) {
+        if (boot_view_read(view, start->modules + i * sizeof(module), &module, sizeof(module))) {
+            *reason = "the PVH module list lies outside memory.";
+            return -EINVAL;
+        }
+        if (module.size > U64_MAX - module.start) {
             *reason = "a PVH module has an impossible size.";
             return -EINVAL;
         }
-        out->start = modules[i].start;
-        out->end = modules[i].start + modules[i].size;
-        if (boot_view_string(view, modules[i].cmdline, out->name, sizeof(out->name)) != 0) {
+        out->start = module.start;
+        out->end = module.start + module.size;
+        if (boot_view_string(view, module.cmdline, out->name, sizeof(out->name)) != 0) {
             out->name[0] = '\0';
         }
     }
@@ -99,33 +93,31 @@ static int parse_modules(const struct boot_view *view, const struct start_info *
 
 static void parse_rsdp(const struct boot_view *view, u64 phys, struct boot_info *info)
 {
-    const void *rsdp = phys == 0 ? NULL : boot_view_at(view, phys, BOOT_RSDP_MAX);
-
-    if (rsdp != NULL) {
-        memcpy(info->rsdp, rsdp, BOOT_RSDP_MAX);
+    if (phys != 0 && boot_view_read(view, phys, info->rsdp, BOOT_RSDP_MAX) == 0) {
         info->rsdp_len = BOOT_RSDP_MAX;
     }
 }
 
 int pvh_parse(const struct boot_view *view, u64 phys, struct boot_info *info, const char **reason)
 {
-    const struct start_info *start = boot_view_at(view, phys, sizeof(*start));
+    struct start_info start;
     int error;
 
     info->protocol = "PVH";
-    if (start == NULL || start->magic != START_INFO_MAGIC || start->version < START_INFO_V1) {
+    if (boot_view_read(view, phys, &start, sizeof(start)) != 0 || start.magic != START_INFO_MAGIC ||
+        start.version < START_INFO_V1) {
         *reason = "the PVH start information is malformed.";
         return -EINVAL;
     }
-    if (start->cmdline != 0 &&
-        boot_view_string(view, start->cmdline, info->cmdline, BOOT_CMDLINE_MAX) != 0) {
+    if (start.cmdline != 0 &&
+        boot_view_string(view, start.cmdline, info->cmdline, BOOT_CMDLINE_MAX) != 0) {
         *reason = "the command line is too long or has no end.";
         return -EINVAL;
     }
-    error = parse_memory(view, start, info, reason);
+    error = parse_memory(view, &start, info, reason);
     if (error != 0) {
         return error;
     }
-    parse_rsdp(view, start->rsdp, info);
-    return parse_modules(view, start, info, reason);
+    parse_rsdp(view, start.rsdp, info);
+    return parse_modules(view, &start, info, reason);
 }

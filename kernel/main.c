@@ -18,6 +18,7 @@
 #include <lib/random.h>
 #include <ipc/init.h>
 #include <mm/boot_alloc.h>
+#include <mm/direct.h>
 #include <mm/fault.h>
 #include <mm/frames.h>
 #include <mm/kasan.h>
@@ -36,6 +37,7 @@ static void init_memory(const struct boot_info *info)
 {
     boot_alloc_init(info);
     kernel_map_init(info);
+    direct_reserve();
     frames_init(info);
     /* The page tables of the start are of no use any more. */
     frames_release_reserved(image_to_phys(__init_start), image_to_phys(__init_end));
@@ -55,6 +57,7 @@ static void init_subsystems(void)
     fault_init();
     rmap_init();
     mm_init();
+    direct_init();
     ipc_init();
     futex_init();
     proc_init();

@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 """Run Cowbell's suites and count them: check.py [--only KIND...] OPTIONS; called by `make check`.
 
-Kinds: host, fuzz, kernel, user, scripts, shell, boot. The last line is `N passed, N failed`, and
-the status is 0 only if something passed and nothing failed.
+Kinds: host, fuzz, kernel, user, scripts, shell, boot (with the debugger). The last line is
+`N passed, N failed`, and the status is 0 only if something passed and nothing failed.
 """
 import argparse
 import fnmatch
 import os
 import sys
 
-from runner import boot_suites, host_suites, kernel_suites, script_suites, user_suites
+from runner import boot_suites, debug_suites, host_suites, kernel_suites, script_suites, user_suites
 from runner.report import Report
 
 # (CPUs, memory, counted instructions). Counted runs repeat exactly; the parallel one lets the
 # host's threads race.
 CONFIGURATIONS = [(1, "64M", True), (4, "64M", True), (1, "512M", True), (4, "512M", True),
                   (4, "512M", False)]
+# One more for the kernel's suites: every access and operation checked by sanitizers.
+SANITIZED = (2, "512M", True)
 FUZZ_INPUTS = 40000
 
 
@@ -24,6 +26,7 @@ def arguments():
     parser.add_argument("--only", nargs="*", default=[], help="kinds to run; all if none is named")
     parser.add_argument("--select", default="*", help="glob, or several with commas")
     parser.add_argument("--kernel", help="the test kernel")
+    parser.add_argument("--sanitized-kernel", help="the test kernel with sanitizers")
     parser.add_argument("--run-kernel", help="the kernel that `make run` boots")
     parser.add_argument("--initrd", help="initial file system with the test programs")
     parser.add_argument("--run-initrd", help="initial file system that `make run` boots")
@@ -34,6 +37,7 @@ def arguments():
     parser.add_argument("--smp", type=int, help="only configurations with this many CPUs")
     parser.add_argument("--mem", help="only configurations with this memory")
     parser.add_argument("--icount", type=int, help="only counted (1) or only parallel (0) runs")
+    parser.add_argument("--schedule", help="the one order that exploring kernel tests run")
     return parser.parse_args()
 
 
@@ -48,9 +52,12 @@ def main():
     def runs(kind):
         return not args.only or kind in args.only
 
-    chosen = [c for c in CONFIGURATIONS
-              if args.smp in (None, c[0]) and args.mem in (None, c[1])
-              and args.icount in (None, int(c[2]))]
+    def is_chosen(configuration):
+        smp, mem, icount = configuration
+        return args.smp in (None, smp) and args.mem in (None, mem) \
+            and args.icount in (None, int(icount))
+
+    chosen = [c for c in CONFIGURATIONS if is_chosen(c)]
     if runs("host"):
         host_suites.run_tests(report, [p for p in args.host if wants("host." + os.path.basename(p))])
     if runs("fuzz"):
@@ -59,7 +66,11 @@ def main():
                                 "tests/host/corpus", FUZZ_INPUTS)
     if runs("kernel"):
         for smp, mem, icount in chosen:
-            kernel_suites.run(report, args.kernel, args.initrd, args.select, smp, mem, icount)
+            kernel_suites.run(report, args.kernel, args.initrd, args.select, smp, mem, icount,
+                              args.schedule)
+        if args.sanitized_kernel and is_chosen(SANITIZED):
+            kernel_suites.run(report, args.sanitized_kernel, args.initrd, args.select, *SANITIZED,
+                              args.schedule, note="sanitized")
     programs = [p for p in args.programs if wants(f"user.{p}") or wants(p)]
     scripts = [s for s in script_suites.names() if wants(f"scripts.{s}") or wants(s)]
     for smp, mem, icount in chosen:
@@ -77,6 +88,7 @@ def main():
                 boot_suites.run_shell(report, args.kernel, args.initrd, smp, "256M", wants)
     if runs("boot"):
         boot_suites.run_boot(report, args.run_kernel, args.run_initrd, args.iso, wants)
+        debug_suites.run(report, args.kernel, args.initrd, wants)
     return report.close()
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 MAX_FILE = 620
+MAX_TEST_FILE = 700     # a suite is read test by test
 MAX_LINE = 100
 MAX_FUNCTION = 65
 C_ROOTS = ("boot", "arch", "kernel", "user", "tests")
@@ -30,8 +31,9 @@ def c_files():
 
 
 def check_lengths(path, lines, problems):
-    if len(lines) > MAX_FILE:
-        problems.append(f"{path}: {len(lines)} lines, at most {MAX_FILE}")
+    limit = MAX_TEST_FILE if path.startswith("tests/") else MAX_FILE
+    if len(lines) > limit:
+        problems.append(f"{path}: {len(lines)} lines, at most {limit}")
     opened = None
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
@@ -77,7 +79,8 @@ def check_format(paths, problems):
 
 def check_locks(clang, paths, problems):
     base = clang.split() + ["-fsyntax-only", "-Wthread-safety", "-Wno-unknown-warning-option",
-                            "-Wno-unused-command-line-argument", "-Wno-gnu-alignof-expression"]
+                            "-Wno-unused-command-line-argument", "-Wno-gnu-alignof-expression",
+                            "-Wno-gnu-variable-sized-type-not-at-end"]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, (status, text) in zip(paths, pool.map(lambda p: run(base + [p]), paths)):
             if status != 0:

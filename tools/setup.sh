@@ -24,6 +24,7 @@ tools_check="$tools_run
 /usr/share/ovmf/OVMF.fd ovmf tests-the-boot-under-UEFI
 clang clang fuzzers-and-lock-annotations
 @libfuzzer libclang-rt-dev fuzzers-run-time
+gdb gdb tests-the-debugger-commands
 /usr/include/linux/userfaultfd.h linux-libc-dev Linux-interfaces-for-test-programs"
 tools_lint='
 clang clang lock-annotations
@@ -42,7 +43,7 @@ esac
 
 has_tool() {
     case $1 in
-    @libfuzzer) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a >/dev/null 2>&1 ;;
+    @libfuzzer) (set +f; ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a) >/dev/null 2>&1 ;;
     /*) [ -e "$1" ] ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac

@@ -43,6 +43,12 @@ FS_SRCS := \
     user/servers/fs/access.c \
     user/servers/fs/mount.c \
     user/servers/fs/data.c \
+    user/servers/fs/dax_mount.c \
+    user/servers/fs/dax_data.c \
+    user/servers/fs/dax_space.c \
+    user/servers/fs/dax_image.c \
+    user/servers/fs/dax_load.c \
+    user/servers/fs/dax_save.c \
     user/servers/fs/open_file.c \
     user/servers/fs/open_ops.c \
     user/servers/fs/io_ops.c \
@@ -65,6 +71,7 @@ FS_SRCS := \
     user/servers/fs/proc_process.c \
     user/servers/fs/proc_status.c \
     user/servers/fs/proc_maps.c \
+    user/servers/fs/proc_smaps.c \
     user/servers/fs/proc_fd.c \
     user/servers/fs/proc_sys.c \
     user/lib/text.c \

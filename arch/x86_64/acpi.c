@@ -1,6 +1,7 @@
 /*
- * The few ACPI tables the kernel reads: which CPUs and interrupt controllers there are (MADT), and
- * how to switch off and reset (FADT, and the \_S5 package in the DSDT).
+ * The few ACPI tables the kernel reads: which CPUs and interrupt controllers there are (MADT), how
+ * to switch off and reset (FADT, and the \_S5 package in the DSDT), and where persistent memory is
+ * (NFIT, in acpi_nfit.c).
  *
  * Every table is checked (length, checksum) before it is believed, and a broken one is left out
  * with a message: the machine then runs with less, on one CPU if need be. Source: ACPI 6.4,
@@ -345,6 +346,8 @@ static void parse_table(u64 phys)
         parse_madt((const struct madt *)table);
     } else if (memcmp(table->signature, "FACP", 4) == 0) {
         parse_fadt((const struct fadt *)table);
+    } else if (memcmp(table->signature, "NFIT", 4) == 0) {
+        nfit_parse(table, table->length, &acpi);
     }
 }
 

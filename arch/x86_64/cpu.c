@@ -124,6 +124,7 @@ void cpu_detect_features(void)
     features.has_nx = extended.edx & BIT(20);
     features.has_1g_pages = extended.edx & BIT(26);
     features.has_rdtscp = extended.edx & BIT(27);
+    features.is_virtual = basic.ecx & BIT(31);
     if (features.max_leaf >= 7) {
         struct cpuid structured = cpuid(7, 0);
 

@@ -11,6 +11,8 @@
 
 #define MINUS_ENOSYS    -38
 #define MSR_GS_BASE     0xc0000101
+/* 8, 10 to 14, 17, 21, 29 and 30. */
+#define ERROR_CODE_VECTORS 0x60227d00
 #define USER_BITS       47      /* user addresses have these bits, and none above */
 #define SLOW_FLAGS      0x10100 /* RF and TF: only IRET brings them back as they were */
 
@@ -61,8 +63,8 @@ trap_stubs:
 .set vector, 0
 .rept 256
     .balign 16
-    .if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-    .else
+    /* The vectors for which the CPU pushes an error code (SDM 3A table 6-1, AMD 8.2). */
+    .if !((1 << (vector & 31)) & ERROR_CODE_VECTORS) || (vector > 31)
     pushq $0
     .endif
     pushq $vector

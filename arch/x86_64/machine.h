@@ -125,7 +125,8 @@ void serial_drain(void);
 NORETURN void smp_cpu_entry(u32 id);
 
 /* acpi.c */
-#define MAX_IOAPICS 8
+#define MAX_IOAPICS    8
+#define MAX_PERSISTENT 8
 
 /** struct acpi_ioapic - an I/O APIC, and the first global interrupt number it takes. */
 struct acpi_ioapic {
@@ -138,6 +139,12 @@ struct acpi_isa_route {
     u32 gsi;
     bool is_active_low;
     bool is_level;
+};
+
+/** struct acpi_persistent - physical memory [start, end) of an NVDIMM. */
+struct acpi_persistent {
+    u64 start;
+    u64 end;
 };
 
 /** struct acpi_info - what the kernel needs from the firmware's tables. [I] after acpi_init(). */
@@ -161,10 +168,17 @@ struct acpi_info {
     u8 reset_space; /* 0 memory, 1 port */
     u64 reset_address;
     u8 reset_value;
+    u32 nr_persistent;
+    struct acpi_persistent persistent[MAX_PERSISTENT];
     u8 century_register; /* of the real-time clock, 0 if there is none */
 };
 
 void acpi_init(const struct boot_info *info);
 const struct acpi_info *acpi_info(void);
+
+/* acpi_nfit.c */
+
+/** nfit_parse() - add the persistent ranges of an NFIT, @size bytes with its header, to @acpi. */
+void nfit_parse(const void *table, size_t size, struct acpi_info *acpi);
 
 #endif

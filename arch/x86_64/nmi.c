@@ -26,9 +26,8 @@ enum nmi_request {
 #define PIT_CHANNEL0_PERIODIC 0x34 /* mode 2, low byte first */
 #define PIT_ISA_LINE          0
 
-/* One report at a time: reporting is claimed by the CPU that asks. */
+/* One report at a time: only the CPU that panics asks for them, one CPU after the other. */
 static struct {
-    u32 is_claimed; /* [x] */
     struct trapframe tf;
     u32 nr_frames;
     u64 frames[BACKTRACE_MAX];
@@ -94,25 +93,9 @@ static void request_from_others(u64 request)
     }
 }
 
-static void report_from_others(u64 request)
-{
-    if (__atomic_exchange_n(&report.is_claimed, 1, __ATOMIC_ACQUIRE) != 0) {
-        return;
-    }
-    request_from_others(request);
-    __atomic_store_n(&report.is_claimed, 0, __ATOMIC_RELEASE);
-}
-
-void arch_nmi_backtrace_all(void)
-{
-    report_from_others(NMI_REPORT);
-}
-
 void arch_nmi_stop_all(void)
 {
-    /* Whoever panics takes over from a CPU that was asking for reports when it was stopped. */
-    __atomic_store_n(&report.is_claimed, 0, __ATOMIC_RELEASE);
-    report_from_others(NMI_REPORT | NMI_STOP);
+    request_from_others(NMI_REPORT | NMI_STOP);
 }
 
 void nmi_stop_others_silently(void)

@@ -25,3 +25,15 @@ void platform_init(const struct boot_info *info)
     ioapic_init();
     time_init();
 }
+
+bool platform_persistent_memory(u32 nth, u64 *start, u64 *end)
+{
+    const struct acpi_info *acpi = acpi_info();
+
+    if (nth >= acpi->nr_persistent) {
+        return false;
+    }
+    *start = acpi->persistent[nth].start;
+    *end = acpi->persistent[nth].end;
+    return true;
+}

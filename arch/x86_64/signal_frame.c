@@ -122,14 +122,31 @@ static void fill_context(struct sigcontext *sc, const struct trapframe *tf, u64 
     const struct thread_signals *sig = &current_thread()->sig;
 
     *sc = (struct sigcontext){
-        .r8 = tf->r8, .r9 = tf->r9, .r10 = tf->r10, .r11 = tf->r11,
-        .r12 = tf->r12, .r13 = tf->r13, .r14 = tf->r14, .r15 = tf->r15,
-        .rdi = tf->rdi, .rsi = tf->rsi, .rbp = tf->rbp, .rbx = tf->rbx,
-        .rdx = tf->rdx, .rax = tf->rax, .rcx = tf->rcx, .rsp = tf->rsp,
-        .rip = tf->rip, .eflags = tf->eflags,
-        .cs = (u16)tf->cs, .ss = (u16)tf->ss,
-        .err = sig->fault_error, .trapno = sig->fault_vector, .cr2 = sig->fault_address,
-        .oldmask = mask, .fpstate = fpstate,
+        .r8 = tf->r8,
+        .r9 = tf->r9,
+        .r10 = tf->r10,
+        .r11 = tf->r11,
+        .r12 = tf->r12,
+        .r13 = tf->r13,
+        .r14 = tf->r14,
+        .r15 = tf->r15,
+        .rdi = tf->rdi,
+        .rsi = tf->rsi,
+        .rbp = tf->rbp,
+        .rbx = tf->rbx,
+        .rdx = tf->rdx,
+        .rax = tf->rax,
+        .rcx = tf->rcx,
+        .rsp = tf->rsp,
+        .rip = tf->rip,
+        .eflags = tf->eflags,
+        .cs = (u16)tf->cs,
+        .ss = (u16)tf->ss,
+        .err = sig->fault_error,
+        .trapno = sig->fault_vector,
+        .cr2 = sig->fault_address,
+        .oldmask = mask,
+        .fpstate = fpstate,
     };
 }
 
@@ -142,14 +159,14 @@ static bool stays_on_stack(u64 sp, const struct signal_frame_request *request)
 int arch_signal_push_frame(struct trapframe *tf, const struct signal_frame_request *request)
 {
     struct arch_fpu_layout layout = arch_fpu_layout();
-    u64 top = request->enters_stack ? request->stack_base + request->stack_size
-                                    : tf->rsp - RED_ZONE;
+    u64 top =
+        request->enters_stack ? request->stack_base + request->stack_size : tf->rsp - RED_ZONE;
     u64 fpstate = ALIGN_DOWN(top - fpu_frame_size(&layout), (u64)FPU_ALIGNMENT);
     u64 sp = ALIGN_DOWN(fpstate - sizeof(struct rt_sigframe), (u64)FRAME_ALIGNMENT) - sizeof(u64);
     struct rt_sigframe frame = {
         .restorer = request->restorer,
-        .uc = {.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS |
-                           (layout.has_xsave ? UC_FP_XSTATE : 0),
+        .uc = {.uc_flags =
+                   UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (layout.has_xsave ? UC_FP_XSTATE : 0),
                .uc_stack = *request->altstack,
                .uc_sigmask = request->saved_mask},
         .info = *request->info,
@@ -250,10 +267,22 @@ static int pop_fpu(u64 from)
 static void restore_registers(struct trapframe *tf, const struct sigcontext *sc)
 {
     *tf = (struct trapframe){
-        .r8 = sc->r8, .r9 = sc->r9, .r10 = sc->r10, .r11 = sc->r11,
-        .r12 = sc->r12, .r13 = sc->r13, .r14 = sc->r14, .r15 = sc->r15,
-        .rdi = sc->rdi, .rsi = sc->rsi, .rbp = sc->rbp, .rbx = sc->rbx,
-        .rdx = sc->rdx, .rax = sc->rax, .rcx = sc->rcx, .rsp = sc->rsp,
+        .r8 = sc->r8,
+        .r9 = sc->r9,
+        .r10 = sc->r10,
+        .r11 = sc->r11,
+        .r12 = sc->r12,
+        .r13 = sc->r13,
+        .r14 = sc->r14,
+        .r15 = sc->r15,
+        .rdi = sc->rdi,
+        .rsi = sc->rsi,
+        .rbp = sc->rbp,
+        .rbx = sc->rbx,
+        .rdx = sc->rdx,
+        .rax = sc->rax,
+        .rcx = sc->rcx,
+        .rsp = sc->rsp,
         .rip = sc->rip,
         .eflags = (tf->eflags & ~(u64)EFLAGS_USER_MASK) | (sc->eflags & EFLAGS_USER_MASK),
         .orig_rax = TRAPFRAME_NO_SYSCALL,

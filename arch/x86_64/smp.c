@@ -33,9 +33,23 @@ u32 smp_nr_cpus;
 u32 smp_apic_ids[MAX_CPUS];
 u64 smp_stacks[MAX_CPUS];
 
-static u32 *copied_word(u64 page, const char *symbol, u64 field)
+/* A field of the copied code, which need not be aligned. */
+static void *copied_field(u64 page, const char *symbol, u64 offset)
 {
-    return (u32 *)((u8 *)phys_to_virt(page) + (symbol - trampoline_start) + field);
+    return (u8 *)phys_to_virt(page) + (symbol - trampoline_start) + offset;
+}
+
+static void set_word(void *field, u32 value)
+{
+    memcpy(field, &value, sizeof(value));
+}
+
+static void add_to_word(void *field, u32 addend)
+{
+    u32 value;
+
+    memcpy(&value, field, sizeof(value));
+    set_word(field, value + addend);
 }
 
 /* Page tables behind the code: the first 2 MiB at their own address, and the kernel's half. */
@@ -57,10 +71,10 @@ static void prepare_trampoline(u64 page)
 {
     ASSERT((u64)(trampoline_end - trampoline_start) <= PAGE_SIZE, "the start code fits a page");
     memcpy(phys_to_virt(page), trampoline_start, (size_t)(trampoline_end - trampoline_start));
-    *copied_word(page, trampoline_gdt_pointer, 2) += (u32)page;
-    *copied_word(page, trampoline_jump32, 0) += (u32)page;
-    *copied_word(page, trampoline_jump64, 0) += (u32)page;
-    *copied_word(page, trampoline_efer, 0) = (u32)(msr_read(MSR_EFER) & ~EFER_ACTIVE);
+    add_to_word(copied_field(page, trampoline_gdt_pointer, 2), (u32)page);
+    add_to_word(copied_field(page, trampoline_jump32, 0), (u32)page);
+    add_to_word(copied_field(page, trampoline_jump64, 0), (u32)page);
+    set_word(copied_field(page, trampoline_efer, 0), (u32)(msr_read(MSR_EFER) & ~EFER_ACTIVE));
     prepare_tables(page);
     smp_kernel_root_phys = image_to_phys(arch_kernel_root());
 }

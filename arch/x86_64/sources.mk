@@ -13,6 +13,7 @@ KERNEL_SRCS += arch/x86_64/usercopy.S
 KERNEL_SRCS += arch/x86_64/exception_table.c
 KERNEL_SRCS += arch/x86_64/signal_frame.c
 KERNEL_SRCS += arch/x86_64/acpi.c
+KERNEL_SRCS += arch/x86_64/acpi_nfit.c
 KERNEL_SRCS += arch/x86_64/apic.c
 KERNEL_SRCS += arch/x86_64/ioapic.c
 KERNEL_SRCS += arch/x86_64/time.c

@@ -55,16 +55,6 @@ void arch_thread_init_user(struct arch_thread *arch, const struct trapframe *fro
     frame->return_address = (u64)arch_thread_first_user;
 }
 
-/* The saved frame pointer and the return address lie next to each other, as in any frame. */
-_Static_assert(offsetof(struct switch_frame, return_address) ==
-                   offsetof(struct switch_frame, rbp) + sizeof(u64),
-               "a switch frame begins the chain of frames");
-
-u64 arch_thread_frame_pointer(const struct arch_thread *arch)
-{
-    return arch->rsp + offsetof(struct switch_frame, rbp);
-}
-
 static ALWAYS_INLINE u64 fs_base_read(void)
 {
     u64 base;

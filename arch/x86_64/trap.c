@@ -98,7 +98,9 @@ static void page_fault(struct trapframe *tf, u64 error)
                          "I12: the kernel %s user memory at %#lx, which only user copies may do",
                          access_name(error), address);
     }
-    note_fault(tf, VECTOR_PAGE_FAULT, error & 0x1f, address);
+    /* A program must not learn from err what the kernel has mapped: all of it seems present. */
+    note_fault(tf, VECTOR_PAGE_FAULT,
+               (error & 0x1f) | (is_user_address(address) ? 0 : PAGE_FAULT_PRESENT), address);
     /* CR2 is read: a page fault in an interrupt may overwrite it from here on. */
     irq_restore(tf->eflags);
     page_fault_entry(tf, address, (u32)error & 0x1f);

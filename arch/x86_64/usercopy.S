@@ -84,7 +84,6 @@ arch_clear_user:
 
     LOAD_USER arch_load_user_u64, movq, movq, rdx
     LOAD_USER arch_load_user_u32, movl, movl, edx
-    LOAD_USER arch_load_user_u16, movw, movw, dx
     LOAD_USER arch_load_user_u8, movb, movb, dl
 
 /* int arch_store_user_*(void *to, value) */
@@ -102,8 +101,6 @@ arch_clear_user:
 
     STORE_USER arch_store_user_u64, movq, rsi
     STORE_USER arch_store_user_u32, movl, esi
-    STORE_USER arch_store_user_u16, movw, si
-    STORE_USER arch_store_user_u8, movb, sil
 
 /* int arch_cmpxchg_user_u32(u32 *address, u32 expected, u32 desired, u32 *seen) */
     .balign 16

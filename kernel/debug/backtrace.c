@@ -11,7 +11,6 @@
 #include <debug/backtrace.h>
 #include <lib/printk.h>
 #include <mm/vmap.h>
-#include <proc/thread.h>
 
 /* No stack is larger, so no frame lies further from the one below it. */
 #define STACK_REACH (16 * KIB)
@@ -82,13 +81,5 @@ void backtrace_print(const struct trapframe *tf)
                         : backtrace_capture(frames, BACKTRACE_MAX);
 
     printk("  backtrace:\n");
-    backtrace_print_frames(frames, nr);
-}
-
-void backtrace_print_thread(const struct thread *thread)
-{
-    u64 frames[BACKTRACE_MAX];
-    u32 nr = walk(arch_thread_frame_pointer(&thread->arch), frames, 0, BACKTRACE_MAX);
-
     backtrace_print_frames(frames, nr);
 }

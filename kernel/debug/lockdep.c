@@ -26,6 +26,13 @@ static bool rank_used_interruptible[RANK_COUNT];
 
 static const char *const kind_names[] = {"spin lock", "mutex", "rwsem (read)", "rwsem (write)"};
 
+/* A second share of a lock is no deadlock if the thread does not wait for it. */
+static bool shares_again(const struct held_lock *held, const struct held_lock *new,
+                         enum lock_mode mode)
+{
+    return mode == LOCK_MODE_TRY && held->kind == LOCK_READ && new->kind == LOCK_READ;
+}
+
 static void check_order(const struct thread *thread, const struct held_lock *new, u32 nr_held,
                         enum lock_mode mode);
 static void check_interrupts(const struct held_lock *new);
@@ -83,10 +90,11 @@ NOINLINE bool lockdep_acquire(const void *lock, u16 rank, enum lock_kind kind, e
     barrier();
     struct held_lock *held = &thread->held_locks[nr_held];
 
-    held->lock = lock;
     held->rank = rank;
     held->kind = (u8)kind;
     held->irq_depth = (u8)this_cpu()->interrupt_depth;
+    barrier();
+    held->lock = lock;
     capture_frames(thread, held->frames);
     check_order(thread, held, nr_held, mode);
     if (kind == LOCK_SPIN && mode != LOCK_MODE_TRY) {
@@ -121,7 +129,10 @@ static void check_order(const struct thread *thread, const struct held_lock *new
     for (u32 i = 0; i < nr_held; i++) {
         const struct held_lock *held = &thread->held_locks[i];
 
-        if (held->lock == new->lock) {
+        if (held->lock == NULL) {
+            continue; /* the interrupted code is about to fill it */
+        }
+        if (held->lock == new->lock && !shares_again(held, new, mode)) {
             report("a thread does not take a lock that it holds", held, new);
         }
         if (mode == LOCK_MODE_TRY || held->irq_depth != new->irq_depth) {
@@ -171,6 +182,8 @@ void lockdep_release(const void *lock)
         for (u32 k = i; k + 1 < thread->nr_held_locks; k++) {
             thread->held_locks[k] = thread->held_locks[k + 1];
         }
+        /* A free slot names no lock: an interrupt may see it before its next user fills it. */
+        thread->held_locks[thread->nr_held_locks - 1].lock = NULL;
         barrier();
         thread->nr_held_locks--;
         return;

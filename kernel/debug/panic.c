@@ -8,6 +8,7 @@
 #include <arch/platform.h>
 #include <arch/trapframe.h>
 #include <debug/backtrace.h>
+#include <debug/explore.h>
 #include <debug/lockdep.h>
 #include <debug/panic.h>
 #include <lib/assert.h>
@@ -21,12 +22,6 @@
 
 static u32 panicking_cpu = NO_CPU; /* [x] the CPU that reports */
 static u32 nr_panics;              /* of that CPU: a panic within the report ends it */
-static void (*panic_hook)(void);
-
-void panic_set_hook(void (*hook)(void))
-{
-    panic_hook = hook;
-}
 
 void panic_print_registers(const struct trapframe *tf)
 {
@@ -96,6 +91,7 @@ NORETURN static void report(const struct trapframe *tf, const char *fmt, va_list
     printk_enter_panic();
     vsnprintf(text, sizeof(text), fmt, args);
     printk("\nPANIC: %s\n", text);
+    explore_report();
     if (nr_panics > 2) {
         stop_machine();
     }
@@ -106,9 +102,6 @@ NORETURN static void report(const struct trapframe *tf, const char *fmt, va_list
     backtrace_print(tf);
     if (nr_panics == 1) {
         arch_nmi_stop_all();
-        if (panic_hook != NULL) {
-            panic_hook();
-        }
     }
     stop_machine();
 }

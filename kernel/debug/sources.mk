@@ -3,6 +3,7 @@ KERNEL_SRCS += kernel/debug/panic.c
 KERNEL_SRCS += kernel/debug/backtrace.c
 KERNEL_SRCS += kernel/debug/symbols.c
 KERNEL_SRCS += kernel/debug/lockdep.c
+KERNEL_SRCS += kernel/debug/lockstat.c
 KERNEL_SRCS += kernel/debug/watchdog.c
 
 # Sanitizers: only in builds with SANITIZE=kasan and SANITIZE=ubsan. The compiler calls out of line,

@@ -16,11 +16,12 @@
 #include <debug/lockdep.h>
 #include <debug/panic.h>
 #include <lib/assert.h>
+#include <lib/cmdline.h>
 #include <proc/clock.h>
 #include <proc/runqueue.h>
 
-#define HANG_NS  (10 * NSEC_PER_SEC)
-#define CHECK_NS NSEC_PER_SEC
+#define HANG_SECONDS 10
+#define CHECK_NS     NSEC_PER_SEC
 
 struct watched_cpu {
     u64 alive_ns;      /* [x] when the tick last ran here; 0: idle or not started */
@@ -30,11 +31,22 @@ struct watched_cpu {
 } ALIGNED(64);
 
 static struct watched_cpu watched[MAX_CPUS];
-static bool is_enabled = true;
+static u64 hang_ns; /* [x] how long is too long; U64_MAX: never; 0: not asked yet */
+
+/* The command line says watchdog=SECONDS; 0 switches the watchdog off. */
+static u64 hang_limit(void)
+{
+    if (unlikely(hang_ns == 0)) {
+        u64 seconds = cmdline_u64("watchdog", HANG_SECONDS);
+
+        hang_ns = seconds == 0 ? U64_MAX : seconds * NSEC_PER_SEC;
+    }
+    return hang_ns;
+}
 
 void watchdog_set_enabled(bool enabled)
 {
-    is_enabled = enabled;
+    hang_ns = enabled ? 0 : U64_MAX;
     for (u32 i = 0; i < MAX_CPUS; i++) {
         __atomic_store_n(&watched[i].alive_ns, 0, __ATOMIC_RELAXED);
     }
@@ -57,7 +69,7 @@ static bool is_stuck(const struct watched_cpu *cpu, u64 now)
 {
     u64 alive_ns = __atomic_load_n(&cpu->alive_ns, __ATOMIC_RELAXED);
 
-    return alive_ns != 0 && now > alive_ns && now - alive_ns > HANG_NS;
+    return alive_ns != 0 && now > alive_ns && now - alive_ns > hang_limit();
 }
 
 /* Asks the next active CPU, in a ring, where it is if its tick has stopped. */
@@ -85,7 +97,7 @@ static void check_progress(struct watched_cpu *mine, bool was_user, u64 now)
         mine->progress_ns = now;
         return;
     }
-    if (now - mine->progress_ns > HANG_NS && current_thread()->need_resched != 0) {
+    if (now - mine->progress_ns > hang_limit() && current_thread()->need_resched != 0) {
         lockdep_stop();
         panic("thread %d (%s) has kept CPU %u in the kernel for %lu s", current_thread()->tid,
               current_thread()->comm, cpu_id(), (now - mine->progress_ns) / NSEC_PER_SEC);
@@ -97,7 +109,7 @@ void watchdog_tick(bool was_user, u64 now)
     struct watched_cpu *mine = &watched[cpu_id()];
 
     __atomic_store_n(&mine->alive_ns, now, __ATOMIC_RELAXED);
-    if (!is_enabled || now - mine->last_check_ns < CHECK_NS) {
+    if (now - mine->last_check_ns < CHECK_NS) {
         return;
     }
     mine->last_check_ns = now;
@@ -109,10 +121,10 @@ void watchdog_nmi(struct trapframe *tf)
 {
     u64 now = clock_monotonic_ns();
 
-    if (!is_enabled || !is_stuck(&watched[cpu_id()], now)) {
+    if (!is_stuck(&watched[cpu_id()], now)) {
         return;
     }
-    is_enabled = false;
+    hang_ns = U64_MAX;
     lockdep_stop();
     panic_with_frame(tf, "CPU %u has had its interrupts off for %lu s", cpu_id(),
                      (now - watched[cpu_id()].alive_ns) / NSEC_PER_SEC);

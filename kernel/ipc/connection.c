@@ -39,20 +39,12 @@ int connection_alloc(u32 flags, struct file **out)
     return error;
 }
 
-void connection_discard(struct file *file)
-{
-    ASSERT(((struct connection *)file->private)->port == NULL,
-           "M5: an open connection ends with a CLOSE");
-    file_put(file);
-}
-
 /* Takes over the readiness that the server has told of another connection with the cookie. */
-static void inherit_ready(struct connection *conn, struct list_node *bucket)
-    REQUIRES(conn->port->lock)
+static void inherit_ready(struct port *port, struct connection *conn) REQUIRES(port->lock)
 {
     struct connection *other;
 
-    list_for_each_entry (other, bucket, port_link) {
+    list_for_each_entry (other, &port->connections[conn->cookie % PORT_HASH], port_link) {
         if (other->cookie == conn->cookie && !(other->flags & CB_CONN_READY)) {
             conn->ready |= other->ready;
             return;
@@ -60,11 +52,10 @@ static void inherit_ready(struct connection *conn, struct list_node *bucket)
     }
 }
 
-void connection_open(struct file *file, struct port *port, u64 cookie, u32 conn_flags, u32 ready,
-                     char *name)
+void connection_open_locked(struct file *file, struct port *port, u64 cookie, u32 conn_flags,
+                            u32 ready, char *name)
 {
     struct connection *conn = file->private;
-    struct list_node *bucket = &port->connections[cookie % PORT_HASH];
 
     ASSERT(conn->port == NULL, "M5: a connection is opened once");
     port_get(port);
@@ -77,9 +68,15 @@ void connection_open(struct file *file, struct port *port, u64 cookie, u32 conn_
     file->traits |= (conn_flags & CB_CONN_SEEKABLE) ? FILE_SEEKABLE : 0;
     file->traits |= (conn_flags & CB_CONN_DIR) ? FILE_DIRECTORY : 0;
     file->traits |= (conn_flags & CB_CONN_PATHONLY) ? FILE_PATH_ONLY : 0;
+    inherit_ready(port, conn);
+    list_add_head(&port->connections[cookie % PORT_HASH], &conn->port_link);
+}
+
+void connection_open(struct file *file, struct port *port, u64 cookie, u32 conn_flags, u32 ready,
+                     char *name)
+{
     spin_lock(&port->lock);
-    inherit_ready(conn, bucket);
-    list_add_head(bucket, &conn->port_link);
+    connection_open_locked(file, port, cookie, conn_flags, ready, name);
     spin_unlock(&port->lock);
 }
 

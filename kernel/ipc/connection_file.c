@@ -8,6 +8,7 @@
 #include <ipc/connection_file.h>
 
 #include <ipc/connection.h>
+#include <ipc/dax_file.h>
 #include <ipc/memfd.h>
 #include <ipc/message.h>
 #include <ipc/poll.h>
@@ -201,7 +202,7 @@ static int conn_size(struct file *file, s64 *size)
     return error;
 }
 
-/* The server hands over a memfd; its object is what gets mapped. */
+/* The server hands over a memfd or a direct file; its object is what gets mapped. */
 static int conn_get_object(struct file *file, u32 prot, u32 map_flags, struct vm_object **out)
 {
     struct message *msg;
@@ -219,7 +220,7 @@ static int conn_get_object(struct file *file, u32 prot, u32 map_flags, struct vm
     msg->args[1] = map_flags;
     result = message_call(msg, file->private);
     if (result >= 0 && msg->reply_file != NULL) {
-        object = memfd_object(msg->reply_file);
+        object = memory_file_object(msg->reply_file);
     }
     if (object != NULL) {
         object_get(object);

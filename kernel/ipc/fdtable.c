@@ -245,26 +245,10 @@ int fd_get(s32 fd, struct file **out)
     return files == NULL ? -EBADF : files_lookup(files, fd, out);
 }
 
-int fd_borrow(s32 fd, struct fd_ref *ref)
+int fd_borrow_counted(s32 fd, struct fd_ref *ref)
 {
-    struct process *process = current_process();
-    struct files *files;
-
-    if (unlikely(process == NULL || process->files == NULL)) {
-        return -EBADF;
-    }
-    files = process->files;
-    /* Only this thread could start another one, so it stays alone until it returns. */
-    if (unlikely(READ_ONCE(process->nr_threads) > 1 || files_is_shared(files))) {
-        ref->is_counted = true;
-        return files_lookup(files, fd, &ref->file);
-    }
-    if ((u32)fd >= files->size || files->slots[fd] == NULL) {
-        return -EBADF;
-    }
-    ref->file = files->slots[fd];
-    ref->is_counted = false;
-    return 0;
+    ref->is_counted = true;
+    return fd_get(fd, &ref->file);
 }
 
 /* The lowest free bit at or above @from, or files->size. */

@@ -13,18 +13,6 @@
 #include <mm/slab.h>
 #include <mm/usercopy.h>
 
-void iov_init_user(struct iov_iter *iter, u64 addr, size_t len)
-{
-    iter->kind = IOV_USER;
-    iter->nr = 1;
-    iter->iov = &iter->single;
-    iter->offset = 0;
-    iter->count = len;
-    iter->mm = NULL;
-    iter->single.iov_base = addr;
-    iter->single.iov_len = len;
-}
-
 void iov_init_kernel(struct iov_iter *iter, const void *buf, size_t len)
 {
     iov_init_user(iter, (u64)buf, len);
@@ -41,15 +29,6 @@ void iov_init_vector(struct iov_iter *iter, enum iov_kind kind, const struct iov
     iter->count = offset + count;
     iter->mm = NULL;
     iov_advance(iter, offset);
-}
-
-int iov_import_single(struct iov_iter *iter, u64 addr, size_t len)
-{
-    if (unlikely(!user_access_ok(addr, len))) {
-        return -EFAULT;
-    }
-    iov_init_user(iter, addr, min(len, (size_t)MAX_RW_COUNT));
-    return 0;
 }
 
 /* Checks the lengths as Linux does: a negative one is wrong, a sum too large is cut off. */
@@ -196,12 +175,12 @@ static size_t iov_copy(struct iov_iter *iter, u8 *buf, size_t n, enum iov_direct
     return done;
 }
 
-size_t iov_copy_to(struct iov_iter *iter, const void *src, size_t n)
+size_t iov_copy_to_slow(struct iov_iter *iter, const void *src, size_t n)
 {
     return iov_copy(iter, (u8 *)src, n, IOV_TO);
 }
 
-size_t iov_copy_from(struct iov_iter *iter, void *dst, size_t n)
+size_t iov_copy_from_slow(struct iov_iter *iter, void *dst, size_t n)
 {
     return iov_copy(iter, dst, n, IOV_FROM);
 }

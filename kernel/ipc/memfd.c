@@ -1,8 +1,8 @@
 /*
  * memfd_create(2): a memory object as a file.
  *
- * Owns: struct memfd, which adds a name and times to a vm_object. The object does the work: pages,
- * size, seals. Read next: kernel/mm/object.c.
+ * Owns: struct memfd, which adds a name and times to a vm_object, and which all open files of the
+ * object share. The object does the work: pages, size, seals. Read next: kernel/mm/object.c.
  */
 #include <ipc/memfd.h>
 
@@ -20,6 +20,7 @@
 #include <uapi/linux/statfs.h>
 
 struct memfd {
+    struct refcount refs;     /* open files */
     struct vm_object *object; /* immutable, referenced */
     u64 inode;                /* immutable */
     s64 created_sec;          /* immutable */
@@ -27,7 +28,14 @@ struct memfd {
     char name[];              /* immutable */
 };
 
+#define MEMFD_TRAITS (FILE_SEEKABLE | FILE_APPENDS)
+
+/* The file system that memory objects belong to, as Linux numbers it. */
+#define MEMFD_DEVICE_MINOR 1
+
 static const struct file_ops memfd_ops;
+
+static void memfd_put(struct memfd *memfd);
 
 int memfd_create(const char *name, u32 flags, struct file **out)
 {
@@ -39,6 +47,7 @@ int memfd_create(const char *name, u32 flags, struct file **out)
     if (memfd == NULL) {
         return -ENOMEM;
     }
+    refcount_set(&memfd->refs, 1);
     memfd->inode = anon_inode_next();
     memfd->created_sec = clock_realtime_seconds();
     memfd->mode = S_IFREG | S_IRWXU | S_IRWXG | S_IRWXO;
@@ -55,12 +64,29 @@ int memfd_create(const char *name, u32 flags, struct file **out)
     }
     error = seals == 0 ? 0 : object_add_seals(memfd->object, seals);
     if (error == 0) {
-        error =
-            file_alloc(&memfd_ops, O_RDWR | O_LARGEFILE, FILE_SEEKABLE | FILE_APPENDS, memfd, out);
+        error = file_alloc(&memfd_ops, O_RDWR | O_LARGEFILE, MEMFD_TRAITS, memfd, out);
     }
     if (error != 0) {
+        memfd_put(memfd);
+    }
+    return error;
+}
+
+static void memfd_put(struct memfd *memfd)
+{
+    if (refcount_dec_and_test(&memfd->refs)) {
         object_put(memfd->object);
         kfree(memfd);
+    }
+}
+
+static int memfd_reopen(struct file *file, u32 flags, struct file **out)
+{
+    struct memfd *memfd = file->private;
+    int error = file_alloc(&memfd_ops, flags, MEMFD_TRAITS, memfd, out);
+
+    if (error == 0) {
+        refcount_inc(&memfd->refs);
     }
     return error;
 }
@@ -111,10 +137,7 @@ static s64 memfd_write(struct file *file, struct iov_iter *iter, s64 *pos)
 
 static void memfd_release(struct file *file)
 {
-    struct memfd *memfd = file->private;
-
-    object_put(memfd->object);
-    kfree(memfd);
+    memfd_put(file->private);
 }
 
 static int memfd_stat(struct file *file, struct stat *stat)
@@ -122,6 +145,7 @@ static int memfd_stat(struct file *file, struct stat *stat)
     struct memfd *memfd = file->private;
 
     anon_stat_fill(file, memfd->mode, stat);
+    stat->st_dev = dev_make(0, MEMFD_DEVICE_MINOR);
     stat->st_ino = memfd->inode;
     stat->st_size = (s64)object_size(memfd->object);
     stat->st_blocks = (s64)(object_nr_pages(memfd->object) * (PAGE_SIZE / 512));
@@ -238,6 +262,7 @@ static const struct file_ops memfd_ops = {
     .read = memfd_read,
     .write = memfd_write,
     .release = memfd_release,
+    .reopen = memfd_reopen,
     .stat = memfd_stat,
     .statfs = memfd_statfs,
     .truncate = memfd_truncate,

@@ -80,10 +80,6 @@ void message_put(struct message *msg)
     if (msg->reply_file != NULL) {
         file_put(msg->reply_file);
     }
-    if (msg->reply_port != NULL) {
-        port_put(msg->reply_port);
-    }
-    kfree(msg->reply_name);
     kmem_cache_free(message_cache, msg);
 }
 
@@ -223,7 +219,7 @@ static int withdrawn_error(const struct message *msg, const struct connection *c
 }
 
 /* Tells the server of the signal; the queued item holds a reference. */
-static void push_interrupt(struct message *msg) REQUIRES(msg->port->lock)
+static void push_interrupt(struct port *port, struct message *msg) REQUIRES(port->lock)
 {
     if (list_is_linked(&msg->interrupt.link)) {
         return;
@@ -231,7 +227,7 @@ static void push_interrupt(struct message *msg) REQUIRES(msg->port->lock)
     refcount_inc(&msg->refs);
     msg->is_interrupted = true;
     msg->interrupt_id = msg->id;
-    port_push(msg->port, &msg->interrupt);
+    port_push(port, &msg->interrupt);
 }
 
 /*
@@ -252,7 +248,7 @@ static bool message_on_signal(struct message *msg, const struct connection *conn
         is_over = true;
     } else if (msg->state == MESSAGE_RECEIVED) {
         if (is_fatal || !msg->is_interrupted) {
-            push_interrupt(msg);
+            push_interrupt(port, msg);
         }
         if (is_fatal) {
             /* From here on no copy reaches the memory of this process (M3). */

@@ -78,7 +78,7 @@ void message_release(struct port *port, struct message *msg)
  * Makes a message DONE and wakes its sender. The sender may free the message as soon as the lock
  * is free; a caller that needs it longer holds a reference.
  */
-void message_finish(struct message *msg)
+void message_finish(struct port *port, struct message *msg)
 {
     struct thread *thread = msg->thread;
 
@@ -103,7 +103,7 @@ void message_finish(struct message *msg)
 
 static int reply_check(const struct cb_reply *reply)
 {
-    u32 hand = reply->flags & (CB_REPLY_OPEN | CB_REPLY_FD | CB_REPLY_REDIRECT);
+    u32 hand = reply->flags & (CB_REPLY_OPEN | CB_REPLY_FD | CB_REPLY_REDIRECT | CB_REPLY_REOPEN);
 
     if ((reply->flags & ~(u32)CB_REPLY_ALL) != 0 || (hand & (hand - 1)) != 0) {
         return -EINVAL;
@@ -127,7 +127,10 @@ static bool reply_fits(const struct message *msg, const struct cb_reply *reply)
 {
     bool is_user = msg->op >= CB_OP_USER;
 
-    if ((reply->flags & CB_REPLY_OPEN) && msg->op != CB_OP_OPEN) {
+    if ((reply->flags & CB_REPLY_OPEN) && msg->opening == NULL) {
+        return false;
+    }
+    if ((reply->flags & CB_REPLY_REOPEN) && msg->op != CB_OP_OPEN && msg->op != CB_OP_STATAT) {
         return false;
     }
     if ((reply->flags & CB_REPLY_FD) && msg->op != CB_OP_OPEN && msg->op != CB_OP_OBJECT &&
@@ -137,13 +140,24 @@ static bool reply_fits(const struct message *msg, const struct cb_reply *reply)
     return true;
 }
 
+/*
+ * Makes the connection that an OPEN asked for, under the lock that the server's next words about it
+ * have to take: no readiness is told before there is somebody to hear it. Takes @name over.
+ */
+static void reply_open(struct port *port, const struct message *msg, const struct cb_reply *reply,
+                       char *name) REQUIRES(port->lock)
+{
+    u32 flags = reply->conn_flags | ((msg->args[0] & O_PATH) ? CB_CONN_PATHONLY : 0);
+
+    connection_open_locked(msg->opening, port, reply->cookie, flags, (u32)reply->new_pos, name);
+}
+
 /* Takes over the parts of a reply that need no memory of the server any more. */
 static void reply_fill(struct message *msg, const struct cb_reply *reply, struct file *file)
 {
     msg->result = reply->result;
     msg->new_pos = reply->new_pos;
     msg->reply_flags = reply->flags;
-    msg->reply_conn_flags = reply->conn_flags;
     msg->reply_cookie = reply->cookie;
     msg->reply_file = file;
 }
@@ -169,8 +183,11 @@ static int reply_small(struct port *port, const struct cb_reply *reply, struct f
     } else {
         memcpy(msg->inline_data, data, reply->data_len);
         msg->reply_len = reply->data_len;
+        if ((reply->flags & CB_REPLY_OPEN) && reply->result >= 0) {
+            reply_open(port, msg, reply, NULL);
+        }
         reply_fill(msg, reply, file);
-        message_finish(msg);
+        message_finish(port, msg);
     }
     spin_unlock(&port->lock);
     return error;
@@ -256,10 +273,12 @@ static int reply_finish(struct port *port, struct message *msg, const struct cb_
     } else if (!reply_fits(msg, reply)) {
         error = -EINVAL;
     } else {
-        msg->reply_name = name;
-        name = NULL;
+        if ((reply->flags & CB_REPLY_OPEN) && reply->result >= 0) {
+            reply_open(port, msg, reply, name);
+            name = NULL;
+        }
         reply_fill(msg, reply, file);
-        message_finish(msg);
+        message_finish(port, msg);
     }
     spin_unlock(&port->lock);
     kfree(name);
@@ -329,12 +348,12 @@ static void drop_items(struct list_node *items)
     }
 }
 
-static void fail_message(struct message *msg) REQUIRES(msg->port->lock)
+static void fail_message(struct port *port, struct message *msg) REQUIRES(port->lock)
 {
     msg->result = -EIO;
     msg->reply_flags = 0;
     msg->reply_len = 0;
-    message_finish(msg);
+    message_finish(port, msg);
 }
 
 void message_fail_all(struct port *port)
@@ -346,14 +365,14 @@ void message_fail_all(struct port *port)
     port->is_dead = true;
     for (u32 i = 0; i < PORT_HASH; i++) {
         while (!list_is_empty(&port->received[i])) {
-            fail_message(list_first_entry(&port->received[i], struct message, received_link));
+            fail_message(port, list_first_entry(&port->received[i], struct message, received_link));
         }
     }
     while (!list_is_empty(&port->queue)) {
         struct port_item *item = list_first_entry(&port->queue, struct port_item, link);
 
         if (item->kind == ITEM_MESSAGE) {
-            fail_message(container_of(item, struct message, item));
+            fail_message(port, container_of(item, struct message, item));
         } else {
             list_move_tail(&rest, &item->link);
         }

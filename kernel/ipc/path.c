@@ -10,6 +10,7 @@
 #include <ipc/fdtable.h>
 #include <ipc/fs_context.h>
 #include <ipc/message.h>
+#include <ipc/reopen.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -129,11 +130,6 @@ static s64 path_follow(struct fs_context *fs, struct file *target, struct messag
         msg->args[5] = root_cookie(fs, conn->port);
         result = message_call(msg, conn);
         if (result < 0 || !(msg->reply_flags & CB_REPLY_REDIRECT)) {
-            /* The port outlives its connection only by a reference, which path_open() needs. */
-            if (msg->reply_flags & CB_REPLY_OPEN) {
-                port_get(conn->port);
-                msg->reply_port = conn->port;
-            }
             file_put(target);
             return result;
         }
@@ -194,19 +190,17 @@ s64 path_call2(struct fs_context *fs, s32 dirfd, s32 dirfd2, struct message *msg
 }
 
 /* Turns the reply to an OPEN into a file. @file is consumed. */
-static int open_finish(struct message *msg, struct file *file, u32 flags, struct file **out)
+static int open_finish(struct message *msg, struct file *file,
+                       const struct path_open_request *request, struct file **out)
 {
-    u32 conn_flags = msg->reply_conn_flags;
-
     if (msg->reply_flags & CB_REPLY_OPEN) {
-        conn_flags |= (flags & O_PATH) ? CB_CONN_PATHONLY : 0;
-        connection_open(file, msg->reply_port, msg->reply_cookie, conn_flags, (u32)msg->new_pos,
-                        msg->reply_name);
-        msg->reply_name = NULL;
         *out = file;
         return 0;
     }
-    connection_discard(file);
+    file_put(file);
+    if (msg->reply_flags & CB_REPLY_REOPEN) {
+        return reopen_file(msg, request, out);
+    }
     if (msg->reply_file == NULL) {
         return -EIO;
     }
@@ -233,6 +227,7 @@ int path_open_intent(struct fs_context *fs, const struct path_open_request *requ
         message_put(msg);
         return (int)result;
     }
+    msg->opening = file;
     msg->args[0] = request->flags;
     msg->args[1] = request->mode;
     msg->args[2] = request->intent;
@@ -243,9 +238,9 @@ int path_open_intent(struct fs_context *fs, const struct path_open_request *requ
         result = path_call(fs, request->dirfd, msg);
     }
     if (result < 0) {
-        connection_discard(file);
+        file_put(file);
     } else {
-        result = open_finish(msg, file, request->flags, out);
+        result = open_finish(msg, file, request, out);
     }
     message_put(msg);
     return (int)result;

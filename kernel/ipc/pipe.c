@@ -9,11 +9,10 @@
  * takes bytes wakes all writers: how much room each of them needs differs.
  * Read next: kernel/ipc/pipe_buffer.c.
  */
-#include <ipc/pipe.h>
+#include <ipc/pipe_internal.h>
 
 #include <ipc/anon_stat.h>
 #include <ipc/file.h>
-#include <ipc/pipe_buffer.h>
 #include <ipc/poll.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
@@ -21,30 +20,15 @@
 #include <mm/slab.h>
 #include <mm/usercopy.h>
 #include <proc/cred.h>
-#include <proc/mutex.h>
 #include <proc/signal.h>
 #include <proc/thread.h>
-#include <proc/waitqueue.h>
 #include <uapi/cowbell.h>
 #include <uapi/linux/ioctl.h>
 #include <uapi/linux/stat.h>
 
-/* [l] lock, [x] atomic or read without the lock. */
-struct pipe {
-    struct mutex lock;
-    struct pipe_buffer buffer; /* [l] counts read without */
-    struct wait_queue readers; /* wait for bytes or for the last writer to go */
-    struct wait_queue writers; /* wait for room or for the last reader to go */
-    bool has_reader;           /* [x] */
-    bool has_writer;           /* [x] */
-    struct refcount refs;      /* [x] one for each end */
-    u64 inode;                 /* immutable */
-};
-
 static struct kmem_cache *pipe_cache;
 
-static const struct file_ops pipe_read_ops;
-static const struct file_ops pipe_write_ops;
+static int open_end(struct pipe *pipe, u32 flags, struct file **out);
 
 void pipe_init(void)
 {
@@ -70,8 +54,8 @@ int pipe_create(u32 flags, struct file *ends[2])
     mutex_init(&pipe->lock, RANK_PIPE);
     wait_queue_init(&pipe->readers);
     wait_queue_init(&pipe->writers);
-    pipe->has_reader = true;
-    pipe->has_writer = true;
+    atomic_u32_store(&pipe->nr_readers, 0);
+    atomic_u32_store(&pipe->nr_writers, 0);
     refcount_set(&pipe->refs, 1);
     pipe->inode = anon_inode_next();
     error = pipe_buffer_init(&pipe->buffer, PIPE_DEFAULT_SIZE / PAGE_SIZE);
@@ -79,63 +63,70 @@ int pipe_create(u32 flags, struct file *ends[2])
         kmem_cache_free(pipe_cache, pipe);
         return error;
     }
-    error = file_alloc(&pipe_read_ops, O_RDONLY | flags, 0, pipe, &ends[0]);
-    if (error != 0) {
-        pipe_put(pipe);
-        return error;
+    error = open_end(pipe, O_RDONLY | flags, &ends[0]);
+    if (error == 0) {
+        error = open_end(pipe, O_WRONLY | flags, &ends[1]);
+        if (error != 0) {
+            file_put(ends[0]);
+        }
     }
-    error = file_alloc(&pipe_write_ops, O_WRONLY | flags, 0, pipe, &ends[1]);
-    if (error != 0) {
-        file_put(ends[0]);
-        return error;
-    }
-    refcount_inc(&pipe->refs);
-    return 0;
+    pipe_put(pipe);
+    return error;
 }
 
-static inline bool is_readable(const struct pipe *pipe)
+NOINLINE int pipe_wait_readable(struct pipe *pipe, bool is_nonblock)
 {
-    return pipe_buffer_used(&pipe->buffer) > 0 || !READ_ONCE(pipe->has_writer);
-}
-
-/*
- * Is there room for the next part of a write? A small write waits until it fits whole, a large one
- * until a page's worth fits: smaller pieces would mean a switch for each.
- */
-static inline bool has_room(const struct pipe *pipe, size_t left)
-{
-    return pipe_buffer_room(&pipe->buffer) >= min(left, PIPE_ATOMIC);
-}
-
-static inline bool is_writable(const struct pipe *pipe, size_t left)
-{
-    return has_room(pipe, left) || !READ_ONCE(pipe->has_reader);
-}
-
-/* Takes the lock with bytes in the pipe. Returns 1, or 0 (end of file) or -errno without it. */
-static int lock_for_reading(struct pipe *pipe, bool is_nonblock)
-{
-    for (;;) {
-        int error;
-
-        mutex_lock(&pipe->lock);
-        if (likely(pipe_buffer_used(&pipe->buffer) > 0)) {
+    if (!pipe_has_writer(pipe)) {
+        /* The last writer may have written between the look at the bytes and its end. */
+        if (pipe_is_at_end(pipe)) {
             return 1;
         }
-        mutex_unlock(&pipe->lock);
-        if (!READ_ONCE(pipe->has_writer)) {
-            /* The last writer may have written between the look at the bytes and its end. */
-            if (pipe_buffer_used(&pipe->buffer) == 0) {
+        if (pipe_buffer_used(&pipe->buffer) > 0) {
+            return 0;
+        }
+    }
+    if (is_nonblock) {
+        return -EAGAIN;
+    }
+    return wait_event_interruptible(&pipe->readers, pipe_is_readable(pipe));
+}
+
+static int broken_pipe(void)
+{
+    signal_send_thread(current_thread(), SIGPIPE, NULL);
+    return -EPIPE;
+}
+
+NOINLINE int pipe_wait_writable(struct pipe *pipe, bool is_nonblock)
+{
+    if (!pipe_has_reader(pipe)) {
+        return broken_pipe();
+    }
+    if (pipe_buffer_free_slots(&pipe->buffer) > 0) {
+        return 0;
+    }
+    if (is_nonblock) {
+        return -EAGAIN;
+    }
+    return wait_event_interruptible(&pipe->writers, pipe_is_writable(pipe));
+}
+
+/* Takes the lock with bytes in the pipe. Returns 0, or without it 1 (end of file) or -errno. */
+static inline int lock_for_reading(struct pipe *pipe, bool is_nonblock) TRY_ACQUIRES(0, &pipe->lock)
+{
+    for (;;) {
+        int stop;
+
+        if (pipe_buffer_used(&pipe->buffer) > 0) {
+            mutex_lock(&pipe->lock);
+            if (likely(pipe_buffer_used(&pipe->buffer) > 0)) {
                 return 0;
             }
-            continue;
+            mutex_unlock(&pipe->lock);
         }
-        if (is_nonblock) {
-            return -EAGAIN;
-        }
-        error = wait_event_interruptible(&pipe->readers, is_readable(pipe));
-        if (error != 0) {
-            return error;
+        stop = pipe_wait_readable(pipe, is_nonblock);
+        if (stop != 0) {
+            return stop;
         }
     }
 }
@@ -145,22 +136,23 @@ s64 pipe_read_from(struct file *end, struct iov_iter *iter, bool is_nonblock)
     struct pipe *pipe = end->private;
     bool has_more;
     s64 done;
+    int stop;
 
     if (iov_count(iter) == 0) {
         return 0;
     }
-    done = lock_for_reading(pipe, is_nonblock);
-    if (done <= 0) {
-        return done;
+    stop = lock_for_reading(pipe, is_nonblock);
+    if (stop != 0) {
+        return stop > 0 ? 0 : stop;
     }
     done = pipe_buffer_take(&pipe->buffer, iter);
     has_more = pipe_buffer_used(&pipe->buffer) > 0;
     mutex_unlock(&pipe->lock);
-    if (done > 0 && wait_queue_is_waited(&pipe->writers)) {
-        wake_up_all(&pipe->writers);
+    if (done > 0) {
+        pipe_wake_writers(pipe);
     }
-    if (has_more && wait_queue_is_waited(&pipe->readers)) {
-        wake_up_one(&pipe->readers);
+    if (has_more) {
+        pipe_wake_reader(pipe);
     }
     return done;
 }
@@ -170,27 +162,20 @@ static s64 pipe_read(struct file *file, struct iov_iter *iter, s64 *pos)
     return pipe_read_from(file, iter, file_is_nonblock(file));
 }
 
-static s64 broken_pipe(void)
-{
-    signal_send_thread(current_thread(), SIGPIPE, NULL);
-    return -EPIPE;
-}
-
 /* Writes one part: what fits, but a small write whole. Returns bytes, 0: no room, or -errno. */
-static s64 write_part(struct pipe *pipe, struct iov_iter *iter)
+static inline s64 write_part(struct pipe *pipe, struct iov_iter *iter)
 {
     s64 done = 0;
 
     mutex_lock(&pipe->lock);
-    if (!READ_ONCE(pipe->has_reader)) {
+    if (unlikely(!pipe_has_reader(pipe))) {
         done = -EPIPE;
-    } else if (has_room(pipe, iov_count(iter)) ||
-               (iov_count(iter) > PIPE_ATOMIC && pipe_buffer_room(&pipe->buffer) > 0)) {
+    } else {
         done = pipe_buffer_put(&pipe->buffer, iter);
     }
     mutex_unlock(&pipe->lock);
-    if (done > 0 && wait_queue_is_waited(&pipe->readers)) {
-        wake_up_one(&pipe->readers);
+    if (done > 0) {
+        pipe_wake_reader(pipe);
     }
     return done;
 }
@@ -203,23 +188,16 @@ s64 pipe_write_to(struct file *end, struct iov_iter *iter, bool is_nonblock)
     while (iov_count(iter) > 0) {
         s64 done = write_part(pipe, iter);
 
-        if (done == -EPIPE) {
-            s64 error = broken_pipe();
-
-            return total > 0 ? total : error;
+        if (done >= 0) {
+            total += done;
+            if (iov_count(iter) == 0) {
+                break;
+            }
+            done = pipe_wait_writable(pipe, is_nonblock);
+        } else if (done == -EPIPE) {
+            done = broken_pipe();
         }
         if (done < 0) {
-            return total > 0 ? total : done;
-        }
-        total += done;
-        if (iov_count(iter) == 0) {
-            break;
-        }
-        if (is_nonblock) {
-            return total > 0 ? total : -EAGAIN;
-        }
-        done = wait_event_interruptible(&pipe->writers, is_writable(pipe, iov_count(iter)));
-        if (done != 0) {
             return total > 0 ? total : done;
         }
     }
@@ -240,7 +218,7 @@ static u32 pipe_read_poll(struct file *file, struct poll_table *table)
     if (pipe_buffer_used(&pipe->buffer) > 0) {
         events |= POLL_READ;
     }
-    if (!READ_ONCE(pipe->has_writer)) {
+    if (!pipe_has_writer(pipe)) {
         events |= POLLHUP;
     }
     return events;
@@ -252,30 +230,30 @@ static u32 pipe_write_poll(struct file *file, struct poll_table *table)
     u32 events = 0;
 
     poll_wait(table, &pipe->writers);
-    if (pipe_buffer_room(&pipe->buffer) >= PIPE_ATOMIC) {
+    if (pipe_buffer_free_slots(&pipe->buffer) > 0) {
         events |= POLL_WRITE;
     }
-    if (!READ_ONCE(pipe->has_reader)) {
+    if (!pipe_has_reader(pipe)) {
         events |= POLLERR;
     }
     return events;
 }
 
-static void pipe_read_release(struct file *file)
+static u32 pipe_both_poll(struct file *file, struct poll_table *table)
 {
-    struct pipe *pipe = file->private;
-
-    WRITE_ONCE(pipe->has_reader, false);
-    wake_up_all(&pipe->writers);
-    pipe_put(pipe);
+    return pipe_read_poll(file, table) | pipe_write_poll(file, table);
 }
 
-static void pipe_write_release(struct file *file)
+static void pipe_release(struct file *file)
 {
     struct pipe *pipe = file->private;
 
-    WRITE_ONCE(pipe->has_writer, false);
-    wake_up_all(&pipe->readers);
+    if (file_can_read(file) && atomic_u32_dec_and_test(&pipe->nr_readers)) {
+        wake_up_all(&pipe->writers);
+    }
+    if (file_can_write(file) && atomic_u32_dec_and_test(&pipe->nr_writers)) {
+        wake_up_all(&pipe->readers);
+    }
     pipe_put(pipe);
 }
 
@@ -341,12 +319,24 @@ static void pipe_name(struct file *file, char *buf, size_t size)
     snprintf(buf, size, "pipe:[%lu]", pipe->inode);
 }
 
+struct pipe *pipe_of_file(const struct file *file)
+{
+    return file->ops->release == pipe_release ? file->private : NULL;
+}
+
+/* Any end opens any other one, as a name of the pipe would. */
+static int pipe_reopen(struct file *file, u32 flags, struct file **out)
+{
+    return open_end(file->private, flags, out);
+}
+
 static const struct file_ops pipe_read_ops = {
     .kind = CB_FD_PIPE,
     .read = pipe_read,
     .ioctl = pipe_ioctl,
     .poll = pipe_read_poll,
-    .release = pipe_read_release,
+    .release = pipe_release,
+    .reopen = pipe_reopen,
     .stat = pipe_stat,
     .fcntl = pipe_fcntl,
     .name = pipe_name,
@@ -357,8 +347,47 @@ static const struct file_ops pipe_write_ops = {
     .write = pipe_write,
     .ioctl = pipe_ioctl,
     .poll = pipe_write_poll,
-    .release = pipe_write_release,
+    .release = pipe_release,
+    .reopen = pipe_reopen,
     .stat = pipe_stat,
     .fcntl = pipe_fcntl,
     .name = pipe_name,
 };
+
+static const struct file_ops pipe_both_ops = {
+    .kind = CB_FD_PIPE,
+    .read = pipe_read,
+    .write = pipe_write,
+    .ioctl = pipe_ioctl,
+    .poll = pipe_both_poll,
+    .release = pipe_release,
+    .reopen = pipe_reopen,
+    .stat = pipe_stat,
+    .fcntl = pipe_fcntl,
+    .name = pipe_name,
+};
+
+static const struct file_ops *const ops_of_access[O_ACCMODE + 1] = {
+    [O_RDONLY] = &pipe_read_ops,
+    [O_WRONLY] = &pipe_write_ops,
+    [O_RDWR] = &pipe_both_ops,
+};
+
+/* One more open file of a pipe; it takes a reference. */
+static int open_end(struct pipe *pipe, u32 flags, struct file **out)
+{
+    const struct file_ops *ops = ops_of_access[flags & O_ACCMODE];
+    int error = ops == NULL ? -EINVAL : file_alloc(ops, flags, 0, pipe, out);
+
+    if (error != 0) {
+        return error;
+    }
+    refcount_inc(&pipe->refs);
+    if (file_can_read(*out)) {
+        atomic_u32_inc(&pipe->nr_readers);
+    }
+    if (file_can_write(*out)) {
+        atomic_u32_inc(&pipe->nr_writers);
+    }
+    return 0;
+}

@@ -45,6 +45,8 @@ void serial_file_init(void)
 
 int serial_file_create(struct file **out)
 {
+    /* Input has somebody to read it from here on. */
+    serial_irq_enable();
     return file_alloc(&serial_ops, O_RDWR, 0, NULL, out);
 }
 

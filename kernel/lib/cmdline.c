@@ -8,14 +8,18 @@
 #include <lib/string.h>
 
 #define COPIES_SIZE 4096
+#define RUN_OPTION  "run"
 
 static const char *line = "";
 
 static const char *const known_options[] = {
     "test",      /* run the suites that match, in a test kernel */
     "test_from", /* the number of the first of them to run */
-    "run",       /* the program that init runs instead of a shell */
+    "counted",   /* time advances with the guest's instructions: tests may measure it */
+    "schedule",  /* the one schedule that an exploring test runs, instead of all */
+    RUN_OPTION,  /* the program that init runs instead of a shell, with its arguments */
     "init",      /* the first program, instead of /sbin/init */
+    "dax",       /* bytes of memory set aside as a direct device: dax=64M */
     "panic",     /* what a panic does: halt, exit or reboot */
     "quiet",     /* start without messages that are not errors */
     "watchdog",  /* seconds without progress until the NMI watchdog panics; 0: off */
@@ -168,6 +172,9 @@ void cmdline_report_unknown(void)
     struct option option;
 
     for (const char *at = line; next_option(at, &option); at = option.end) {
+        if (is_named(&option, RUN_OPTION)) {
+            return; /* the rest of the line is the program's */
+        }
         if (!is_known(&option)) {
             printk("The kernel option \"%.*s\" is unknown and is ignored.\n", (int)option.name_len,
                    option.start);

@@ -3,7 +3,13 @@
  *
  * Owns the nodes. The tree is only as high as its largest index needs, and a node without entries
  * is freed at once, so that an empty tree holds no memory. Locking is the caller's.
+ *
+ * radix_peek() runs beside one writer. Nodes are type-stable memory, so a pointer to one that was
+ * freed still leads to a node, perhaps of another tree. It is followed only if the sequence count
+ * says that no node had left this tree when it was read, and what it led to counts only if the
+ * same holds afterwards. A new node or entry is complete before a pointer to it is stored.
  */
+#include <debug/explore.h>
 #include <lib/assert.h>
 #include <lib/bitmap.h>
 #include <lib/errno.h>
@@ -30,10 +36,19 @@ static int grow_height(struct radix *tree, u64 index);
 static int descend_creating(struct radix *tree, u64 index, struct radix_node **leaf);
 static struct radix_node *descend(const struct radix *tree, u64 index);
 static void prune(struct radix *tree, struct radix_node *node);
+static void free_empty(struct radix *tree, struct radix_node *node);
+static void lower_height(struct radix *tree);
+
+/* A free node is one without entries: so it was made, and so it is freed. */
+static void node_construct(void *memory)
+{
+    *(struct radix_node *)memory = (struct radix_node){.parent = NULL};
+}
 
 void radix_lib_init(void)
 {
-    radix_node_cache = kmem_cache_create("radix_node", sizeof(struct radix_node), 0, NULL);
+    radix_node_cache =
+        kmem_cache_create_type_stable("radix_node", sizeof(struct radix_node), 0, node_construct);
 }
 
 void radix_init(struct radix *tree)
@@ -55,7 +70,7 @@ static u32 slot_of(u64 index, u32 level)
 
 static struct radix_node *node_create(struct radix *tree, struct radix_node *parent, u32 slot)
 {
-    struct radix_node *node = kmem_cache_alloc(radix_node_cache, ALLOC_ZERO);
+    struct radix_node *node = kmem_cache_alloc(radix_node_cache, ALLOC_KERNEL);
 
     if (node == NULL) {
         return NULL;
@@ -68,8 +83,19 @@ static struct radix_node *node_create(struct radix *tree, struct radix_node *par
 
 static void node_free(struct radix *tree, struct radix_node *node)
 {
+    DEBUG_ASSERT(node->count == 0, "a node is freed without entries");
     tree->nr_nodes--;
     kmem_cache_free(radix_node_cache, node);
+}
+
+static void *slot_load(void *const *slot)
+{
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+static void slot_store(void **slot, void *value)
+{
+    __atomic_store_n(slot, value, __ATOMIC_RELEASE);
 }
 
 void *radix_lookup(const struct radix *tree, u64 index)
@@ -96,7 +122,7 @@ int radix_insert(struct radix *tree, u64 index, void *item)
     if (*slot != NULL) {
         return -EEXIST;
     }
-    *slot = item;
+    slot_store(slot, item);
     leaf->count++;
     tree->nr_entries++;
     return 0;
@@ -110,7 +136,7 @@ void *radix_replace(struct radix *tree, u64 index, void *item)
     ASSERT(leaf != NULL && leaf->slots[slot_of(index, 1)] != NULL,
            "an entry is replaced only where there is one");
     void *old = leaf->slots[slot_of(index, 1)];
-    leaf->slots[slot_of(index, 1)] = item;
+    slot_store(&leaf->slots[slot_of(index, 1)], item);
     return old;
 }
 
@@ -126,7 +152,7 @@ void *radix_erase(struct radix *tree, u64 index)
     if (item == NULL) {
         return NULL;
     }
-    *slot = NULL;
+    slot_store(slot, NULL);
     leaf->count--;
     tree->nr_entries--;
     prune(tree, leaf);
@@ -177,24 +203,33 @@ void *radix_next(const struct radix *tree, u64 *index)
     return NULL;
 }
 
+static void set_root(struct radix *tree, struct radix_node *root, u32 height)
+{
+    seqcount_write_begin(&tree->shape);
+    WRITE_ONCE(tree->root, root);
+    WRITE_ONCE(tree->height, height);
+    seqcount_write_end(&tree->shape);
+}
+
 static int grow_height(struct radix *tree, u64 index)
 {
+    struct radix_node *root;
+
     if (tree->height == 0) {
         u32 height = 1;
 
         while (max_index(height) < index) {
             height++;
         }
-        tree->root = node_create(tree, NULL, 0);
-        if (tree->root == NULL) {
+        root = node_create(tree, NULL, 0);
+        if (root == NULL) {
             return -ENOMEM;
         }
-        tree->height = height;
+        set_root(tree, root, height);
         return 0;
     }
     while (max_index(tree->height) < index) {
-        struct radix_node *root = node_create(tree, NULL, 0);
-
+        root = node_create(tree, NULL, 0);
         if (root == NULL) {
             prune(tree, tree->root);
             return -ENOMEM;
@@ -203,8 +238,7 @@ static int grow_height(struct radix *tree, u64 index)
         root->count = 1;
         tree->root->parent = root;
         tree->root->parent_slot = 0;
-        tree->root = root;
-        tree->height++;
+        set_root(tree, root, tree->height + 1);
     }
     return 0;
 }
@@ -223,7 +257,7 @@ static int descend_creating(struct radix *tree, u64 index, struct radix_node **l
                 prune(tree, node);
                 return -ENOMEM;
             }
-            node->slots[slot] = child;
+            slot_store(&node->slots[slot], child);
             node->count++;
         }
         node = child;
@@ -245,29 +279,102 @@ static struct radix_node *descend(const struct radix *tree, u64 index)
     return node;
 }
 
-/* Frees @node and its ancestors as far as they are empty, then levels that only lengthen the way.
- */
+/* Could the tree do with a level less? */
+static bool is_too_high(const struct radix *tree)
+{
+    return tree->height > 1 && tree->root->count == 1 && tree->root->slots[0] != NULL;
+}
+
+/* Frees what an erased entry, or a failed insertion, has left without use. */
 static void prune(struct radix *tree, struct radix_node *node)
+{
+    if (node->count != 0 && !is_too_high(tree)) {
+        return;
+    }
+    seqcount_write_begin(&tree->shape);
+    free_empty(tree, node);
+    lower_height(tree);
+    seqcount_write_end(&tree->shape);
+}
+
+/* Frees @node and its ancestors as far as they are empty. */
+static void free_empty(struct radix *tree, struct radix_node *node)
 {
     while (node != NULL && node->count == 0) {
         struct radix_node *parent = node->parent;
 
         if (parent == NULL) {
-            tree->root = NULL;
-            tree->height = 0;
+            WRITE_ONCE(tree->root, NULL);
+            WRITE_ONCE(tree->height, 0);
         } else {
-            parent->slots[node->parent_slot] = NULL;
+            slot_store(&parent->slots[node->parent_slot], NULL);
             parent->count--;
         }
         node_free(tree, node);
         node = parent;
     }
-    while (tree->height > 1 && tree->root->count == 1 && tree->root->slots[0] != NULL) {
+}
+
+/* Frees levels that only lengthen the way. */
+static void lower_height(struct radix *tree)
+{
+    while (is_too_high(tree)) {
         struct radix_node *old = tree->root;
 
-        tree->root = old->slots[0];
+        WRITE_ONCE(tree->root, old->slots[0]);
+        WRITE_ONCE(tree->height, tree->height - 1);
         tree->root->parent = NULL;
-        tree->height--;
+        slot_store(&old->slots[0], NULL);
+        old->count = 0;
         node_free(tree, old);
     }
+}
+
+/* --- without the owner's lock ----------------------------------------------------------------- */
+
+/* The leaf for an index, NULL where nothing is stored. False if the tree changed its shape. */
+static bool peek_leaf(const struct radix *tree, u64 index, u32 shape, struct radix_node **leaf)
+{
+    struct radix_node *node = READ_ONCE(tree->root);
+    u32 height = READ_ONCE(tree->height);
+
+    if (seqcount_read_retry(&tree->shape, shape)) {
+        return false;
+    }
+    *leaf = NULL;
+    if (node == NULL || index > max_index(height)) {
+        return true;
+    }
+    for (u32 level = height; level > 1; level--) {
+        explore_point(EXPLORE_COUNT);
+        node = slot_load(&node->slots[slot_of(index, level)]);
+        if (seqcount_read_retry(&tree->shape, shape)) {
+            return false;
+        }
+        if (node == NULL) {
+            return true;
+        }
+    }
+    *leaf = node;
+    return true;
+}
+
+bool radix_peek(const struct radix *tree, u64 first, u32 nr, void **items)
+{
+    u32 shape = seqcount_read_raw(&tree->shape);
+    struct radix_node *leaf = NULL;
+
+    if ((shape & 1) != 0) {
+        return false;
+    }
+    for (u32 i = 0; i < nr; i++) {
+        u32 slot = slot_of(first + i, 1);
+
+        if ((i == 0 || slot == 0) && !peek_leaf(tree, first + i, shape, &leaf)) {
+            return false;
+        }
+        explore_point(EXPLORE_COUNT);
+        items[i] = leaf != NULL ? slot_load(&leaf->slots[slot]) : NULL;
+    }
+    return !seqcount_read_retry(&tree->shape, shape);
 }

@@ -65,7 +65,7 @@ void boot_alloc_init(const struct boot_info *info)
     }
 }
 
-u64 boot_alloc(u64 size, u64 align)
+u64 boot_alloc_try(u64 size, u64 align)
 {
     ASSERT(!is_closed, "boot-time memory is allocated before the frame allocator starts");
     ASSERT(is_power_of_two(align) && align >= PAGE_SIZE, "boot-time memory comes in pages");
@@ -80,7 +80,18 @@ u64 boot_alloc(u64 size, u64 align)
         memset(phys_to_virt(start), 0, size);
         return start;
     }
-    panic("too little memory: the kernel's own tables need %lu KiB more", size / KIB);
+    return 0;
+}
+
+u64 boot_alloc(u64 size, u64 align)
+{
+    u64 start = boot_alloc_try(size, align);
+
+    if (start == 0) {
+        panic("too little memory: the kernel's own tables need %lu KiB more",
+              PAGE_ALIGN_UP(size) / KIB);
+    }
+    return start;
 }
 
 u64 boot_alloc_page(void)

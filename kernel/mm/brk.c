@@ -8,7 +8,7 @@
 #include <mm/vma.h>
 #include <proc/rlimit.h>
 
-#define HEAP_VM_FLAGS (VM_READ | VM_WRITE | VM_MAY_FLAGS)
+#define HEAP_VM_FLAGS (VM_READ | VM_WRITE | VM_MAY_FLAGS | VM_SOFTDIRTY)
 
 void mm_set_brk(struct mm *mm, u64 start_brk)
 {

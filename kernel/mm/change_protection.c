@@ -78,6 +78,9 @@ static bool may_write_at_once(const struct vma *vma, struct pte entry)
     if (!(vma->flags & VM_WRITE) || pte_is_uffd_wp(entry) || page == NULL) {
         return false;
     }
+    if (!(vma->flags & VM_SOFTDIRTY) && !pte_is_soft_dirty(entry)) {
+        return false;
+    }
     if (vma->flags & VM_SHARED) {
         return true;
     }

@@ -215,6 +215,8 @@ static enum fault_step resolve_present(struct vm_fault *vmf, enum fault_kind kin
         return fault_cow_copy(vmf);
     case FAULT_KIND_FILE_DIRTY:
         return fault_file_dirty(vmf);
+    case FAULT_KIND_FILE_HOLE:
+        return fault_file_hole(vmf);
     case FAULT_KIND_ACCESS:
         return fault_widen(vmf);
     case FAULT_KIND_SPURIOUS:

@@ -7,6 +7,7 @@
 #include <lib/assert.h>
 #include <mm/anon.h>
 #include <mm/frames.h>
+#include <mm/object.h>
 #include <mm/rmap.h>
 #include <mm/tlb.h>
 #include <mm/vm_fault.h>
@@ -57,19 +58,54 @@ struct page *vm_fault_new_page(struct vm_fault *vmf, enum new_page_content conte
 
 enum fault_step vm_fault_install_anon(struct vm_fault *vmf, struct page *page)
 {
-    struct vma *vma = vmf->vma;
-    struct pte entry = pte_make_page(page_to_pfn(page), vma_pte_access(vma));
-    struct page *old_page = NULL;
     enum fault_step step = vm_fault_lock(vmf);
 
     if (unlikely(step != FAULT_STEP_DONE)) {
         page_put(page);
         return step;
     }
-    entry = pte_carry(entry, vmf->entry);
+    return vm_fault_enter_anon(vmf, page);
+}
+
+enum fault_step vm_fault_finish_cow(struct vm_fault *vmf)
+{
+    struct page *page = vmf->cow_page;
+    enum fault_step step = vm_fault_lock(vmf);
+
+    if (step != FAULT_STEP_DONE) {
+        return step;
+    }
+    if (object_generation(vmf->vma->object) != vmf->generation) {
+        cursor_unlock(&vmf->cursor);
+        return FAULT_STEP_AGAIN;
+    }
+    vmf->cow_page = NULL;
+    return vm_fault_enter_anon(vmf, page);
+}
+
+/* What the old entry says about the address goes over to the new one (N5, F11). */
+static struct pte inherit(struct pte entry, struct pte old)
+{
+    if (pte_kind(old) == PTE_KIND_MARKER) {
+        return pte_markers(old) & PTE_MARKER_UFFD_WP ? pte_with_uffd_wp(entry) : entry;
+    }
+    return pte_carry(entry, old);
+}
+
+enum fault_step vm_fault_enter_anon(struct vm_fault *vmf, struct page *page)
+{
+    struct vma *vma = vmf->vma;
+    struct pte entry = pte_make_page(page_to_pfn(page), vma_pte_access(vma));
+    struct page *old_page = NULL;
+
+    if (!pte_is_none(vmf->entry)) {
+        entry = inherit(entry, vmf->entry);
+    }
     if (vmf->flags & FAULT_FLAG_WRITE) {
+        bool may_write = (vma->flags & VM_WRITE) && !pte_is_uffd_wp(entry);
+
         entry = pte_with_dirty(entry);
-        entry = vma->flags & VM_WRITE ? pte_with_write(entry) : entry;
+        entry = may_write ? pte_with_write(entry) : entry;
     }
     if (pte_is_present(vmf->entry)) {
         old_page = pte_page(vmf->entry);

@@ -127,6 +127,16 @@ static enum fault_kind classify_unshare(const struct fault_facts *facts)
     }
 }
 
+/*
+ * A forced write needs no more than exclusivity: the entry stays read-only (J7). But who tracks
+ * writes must hear of it.
+ */
+static bool is_written_as_it_is(const struct fault_facts *facts)
+{
+    return !(facts->vm_flags & VM_WRITE) &&
+           ((facts->vm_flags & VM_SOFTDIRTY) || pte_is_soft_dirty(facts->entry));
+}
+
 static enum fault_kind classify_write(const struct fault_facts *facts)
 {
     if (pte_is_writable(facts->entry)) {
@@ -136,11 +146,10 @@ static enum fault_kind classify_write(const struct fault_facts *facts)
         return FAULT_KIND_PAGER_WP;
     }
     if (facts->vma_kind == FAULT_VMA_SHARED) {
-        return FAULT_KIND_FILE_DIRTY;
+        return facts->page == FAULT_PAGE_ZERO ? FAULT_KIND_FILE_HOLE : FAULT_KIND_FILE_DIRTY;
     }
     if (facts->page == FAULT_PAGE_ANON_EXCLUSIVE) {
-        /* A forced write needs no more than exclusivity: the entry stays read-only (J7). */
-        return facts->vm_flags & VM_WRITE ? FAULT_KIND_ANON_REUSE : FAULT_KIND_SPURIOUS;
+        return is_written_as_it_is(facts) ? FAULT_KIND_SPURIOUS : FAULT_KIND_ANON_REUSE;
     }
     return facts->page == FAULT_PAGE_ANON_SOLE ? FAULT_KIND_ANON_REUSE : FAULT_KIND_ANON_COPY;
 }
@@ -166,6 +175,7 @@ const char *fault_kind_name(enum fault_kind kind)
         [FAULT_KIND_SPURIOUS] = "spurious",
         [FAULT_KIND_ACCESS] = "access",
         [FAULT_KIND_FILE_DIRTY] = "file dirty",
+        [FAULT_KIND_FILE_HOLE] = "file hole",
         [FAULT_KIND_ANON_REUSE] = "anon reuse",
         [FAULT_KIND_ANON_COPY] = "anon copy",
         [FAULT_KIND_UNSHARE_REUSE] = "unshare reuse",

@@ -11,6 +11,7 @@
 #include <lib/assert.h>
 #include <mm/fault.h>
 #include <mm/mm.h>
+#include <mm/vmstat.h>
 #include <proc/process.h>
 #include <proc/sched.h>
 #include <proc/signal.h>
@@ -28,6 +29,7 @@ void page_fault_entry(struct trapframe *tf, u64 addr, u32 access)
         panic("a page-table entry has a reserved bit set (address %#lx)", addr);
     }
     current_thread()->minflt++;
+    vm_event(VM_EVENT_FAULT, 1);
     if (tf_is_user(tf)) {
         user_fault(addr, access);
     } else {
@@ -35,13 +37,17 @@ void page_fault_entry(struct trapframe *tf, u64 addr, u32 access)
     }
 }
 
+_Static_assert((u32)FAULT_FLAG_WRITE == (u32)PAGE_FAULT_WRITE &&
+                   (u32)FAULT_FLAG_USER == (u32)PAGE_FAULT_USER &&
+                   (u32)FAULT_FLAG_EXEC == (u32)PAGE_FAULT_EXECUTE,
+               "an access word is taken over as it is");
+
 static u32 fault_flags_of(u32 access)
 {
-    u32 flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_INTERRUPTIBLE;
+    u32 passed_on = FAULT_FLAG_WRITE | FAULT_FLAG_USER | FAULT_FLAG_EXEC;
 
-    flags |= access & PAGE_FAULT_WRITE ? FAULT_FLAG_WRITE : 0;
-    flags |= access & PAGE_FAULT_EXECUTE ? FAULT_FLAG_EXEC : 0;
-    return flags | (access & PAGE_FAULT_USER ? FAULT_FLAG_USER : 0);
+    return (access & passed_on) | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
+           FAULT_FLAG_INTERRUPTIBLE;
 }
 
 static void user_fault(u64 addr, u32 access)

@@ -3,14 +3,15 @@
  * written.
  *
  * The object is asked without any spin lock. Truncation may come between the answer and the entry;
- * it disowns a page before it zaps, so an installer that still finds the page owned, under the
- * table's lock, is seen by the zap.
+ * it shrinks the size and disowns pages before it zaps, so an installer that still finds the page
+ * owned, or the hole inside, under the table's lock, is seen by the zap.
  */
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <mm/anon.h>
 #include <mm/frames.h>
 #include <mm/object.h>
+#include <mm/tlb.h>
 #include <mm/vm_fault.h>
 #include <uapi/linux/signal.h>
 
@@ -18,11 +19,16 @@
 #define FAULT_AROUND_BYTES (64 * KIB)
 #define FAULT_AROUND_PAGES (FAULT_AROUND_BYTES / PAGE_SIZE)
 
+static enum fault_step map_hole(struct vm_fault *vmf);
 static enum fault_step fault_object_error(struct vm_fault *vmf, int error);
 static struct pte file_pte(const struct vma *vma, const struct page *page);
+static void mark_written(struct page *page);
 static void enter_file_page(struct pt_cursor *cursor, struct page *page, struct pte entry);
 static bool may_fault_around(const struct vm_fault *vmf);
 static void fault_around(struct vm_fault *vmf);
+static enum fault_step handler_copy(struct vm_fault *vmf);
+static enum fault_step install_copy(struct vm_fault *vmf, struct page *page,
+                                    const struct page *source);
 
 enum fault_step fault_file_map(struct vm_fault *vmf)
 {
@@ -31,8 +37,13 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     struct page *page;
     struct pte entry;
     enum fault_step step;
-    int error = object_get_page(object, index, OBJECT_CREATE, &page);
+    int error;
 
+    vmf->generation = object_generation(object);
+    error = object_get_page(object, index, OBJECT_CREATE, &page);
+    if (error == -ENOENT && !(vmf->flags & FAULT_FLAG_WRITE)) {
+        return map_hole(vmf);
+    }
     if (error != 0) {
         return fault_object_error(vmf, error);
     }
@@ -49,6 +60,8 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     entry = file_pte(vmf->vma, page);
     if (vmf->flags & FAULT_FLAG_WRITE) {
         entry = pte_with_dirty(entry);
+        entry = vmf->vma->flags & VM_UFFD_WP ? entry : pte_with_write(entry);
+        mark_written(page);
     }
     enter_file_page(&vmf->cursor, page, entry);
     mm_rss_add(vmf->mm, page_rss_kind(page), 1);
@@ -57,6 +70,24 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
         fault_around(vmf);
     }
     return FAULT_STEP_DONE;
+}
+
+/* N8. Whoever fills the hole, or cuts the object off in front of it, zaps the entry. */
+static enum fault_step map_hole(struct vm_fault *vmf)
+{
+    struct pte entry = pte_make_page(page_to_pfn(zero_page()), vma_pte_access(vmf->vma));
+    enum fault_step step = vm_fault_lock(vmf);
+
+    if (step != FAULT_STEP_DONE) {
+        return step;
+    }
+    if (object_generation(vmf->vma->object) == vmf->generation) {
+        cursor_set(&vmf->cursor, pte_with_special(entry));
+    } else {
+        step = FAULT_STEP_AGAIN;
+    }
+    cursor_unlock(&vmf->cursor);
+    return step;
 }
 
 static enum fault_step fault_object_error(struct vm_fault *vmf, int error)
@@ -70,17 +101,26 @@ static enum fault_step fault_object_error(struct vm_fault *vmf, int error)
 
 /*
  * Nobody has to hear of the first write to a page of a memory object, so a shared mapping that may
- * be written gets a writable entry at once, unless a pager protects pages in it (B12).
+ * be written gets a writable entry at once, unless a pager protects pages in it (B12), or it is
+ * watched which pages are written (clear_refs.c).
  */
 static struct pte file_pte(const struct vma *vma, const struct page *page)
 {
     struct pte entry = pte_make_page(page_to_pfn(page), vma_pte_access(vma));
-    u64 needed = VM_SHARED | VM_WRITE;
+    u64 needed = VM_SHARED | VM_WRITE | VM_SOFTDIRTY;
 
     if ((vma->flags & (needed | VM_UFFD_WP)) == needed) {
         entry = pte_with_write(entry);
     }
     return entry;
+}
+
+/* The page differs from what it was filled with; its entry may be gone before anybody asks. */
+static void mark_written(struct page *page)
+{
+    if (!page_is_dirty(page)) {
+        page_set_dirty(page);
+    }
 }
 
 /* The caller's reference becomes the entry's. Table locked. */
@@ -104,42 +144,25 @@ static void fault_around(struct vm_fault *vmf)
     struct vma *vma = vmf->vma;
     u64 start = max(ALIGN_DOWN(vmf->addr, FAULT_AROUND_BYTES), vma->start);
     u64 end = min(ALIGN_DOWN(vmf->addr, FAULT_AROUND_BYTES) + FAULT_AROUND_BYTES, vma->end);
-    struct page *pages[FAULT_AROUND_PAGES] = {NULL};
+    u64 first = vma_page_index(vma, start);
+    struct page *pages[FAULT_AROUND_PAGES];
     struct pt_cursor cursor;
     u64 nr_entered = 0;
 
+    object_peek_pages(vma->object, first, (u32)((end - start) >> PAGE_SHIFT), pages);
     if (!cursor_find(&cursor, vmf->mm, start)) {
         return;
     }
-    for (u32 i = 0; cursor.addr < end; i++, cursor_step(&cursor)) {
-        u64 index = vma_page_index(vma, cursor.addr);
-
-        if (!pte_is_none(cursor_pte(&cursor)) ||
-            object_get_page(vma->object, index, OBJECT_FIND, &pages[i]) != 0) {
-            pages[i] = NULL;
-        }
-    }
-    if (!cursor_find(&cursor, vmf->mm, start)) {
-        BUG("a table stays while its VMA is held");
-    }
     cursor_lock(&cursor);
     for (u32 i = 0; cursor.addr < end; i++, cursor_step(&cursor)) {
-        struct page *page = pages[i];
-
-        if (page != NULL && pte_is_none(cursor_pte(&cursor)) &&
-            object_owns_page(vma->object, vma_page_index(vma, cursor.addr), page)) {
-            enter_file_page(&cursor, page, pte_without_accessed(file_pte(vma, page)));
-            pages[i] = NULL;
+        if (pages[i] != NULL && pte_is_none(cursor_pte(&cursor)) &&
+            object_take_page(vma->object, first + i, pages[i])) {
+            enter_file_page(&cursor, pages[i], file_pte(vma, pages[i]));
             nr_entered++;
         }
     }
     mm_rss_add(vmf->mm, MM_RSS_SHMEM, (s64)nr_entered);
     cursor_unlock(&cursor);
-    for (u32 i = 0; i < FAULT_AROUND_PAGES; i++) {
-        if (pages[i] != NULL) {
-            page_put(pages[i]);
-        }
-    }
 }
 
 enum fault_step fault_file_copy(struct vm_fault *vmf)
@@ -148,8 +171,12 @@ enum fault_step fault_file_copy(struct vm_fault *vmf)
     struct page *source = NULL;
     struct page *page;
     enum fault_step step = FAULT_STEP_OOM;
-    int error = object_get_page(vmf->vma->object, index, OBJECT_FIND, &source);
+    int error;
 
+    if (vmf->vma->object->ops->cow_fault != NULL) {
+        return handler_copy(vmf);
+    }
+    error = object_get_page(vmf->vma->object, index, OBJECT_FIND, &source);
     /* A hole reads as zeros and need not get a page just to be copied. */
     if (error != 0 && error != -ENOENT) {
         return fault_object_error(vmf, error);
@@ -159,12 +186,79 @@ enum fault_step fault_file_copy(struct vm_fault *vmf)
         if (error == 0) {
             page_copy(page, source);
         }
-        step = vm_fault_install_anon(vmf, page);
+        step = install_copy(vmf, page, source);
     }
     if (error == 0) {
         page_put(source);
     }
     return step;
+}
+
+/* Truncation takes private copies along, so a copy of what it took away must not follow it. */
+static enum fault_step install_copy(struct vm_fault *vmf, struct page *page,
+                                    const struct page *source)
+{
+    struct vm_object *object = vmf->vma->object;
+    u64 index = vma_page_index(vmf->vma, vmf->addr);
+    enum fault_step step = vm_fault_lock(vmf);
+
+    if (step == FAULT_STEP_DONE) {
+        bool is_there = source != NULL ? object_owns_page(object, index, source)
+                                       : index < DIV_ROUND_UP(object_size(object), PAGE_SIZE);
+
+        if (is_there) {
+            return vm_fault_enter_anon(vmf, page);
+        }
+        cursor_unlock(&vmf->cursor);
+        step = FAULT_STEP_AGAIN;
+    }
+    page_put(page);
+    return step;
+}
+
+/*
+ * The object's handler makes the copy (rules N1 to N4). It gets the fresh page and gives back
+ * nothing but an outcome: no lock of either side is held when the other one runs.
+ */
+static enum fault_step handler_copy(struct vm_fault *vmf)
+{
+    struct vm_object *object = vmf->vma->object;
+    enum fault_step step = FAULT_STEP_AGAIN;
+
+    vmf->cow_page = vm_fault_new_page(vmf, NEW_PAGE_RAW);
+    if (vmf->cow_page == NULL) {
+        return FAULT_STEP_OOM;
+    }
+    switch (object->ops->cow_fault(object, vma_page_index(vmf->vma, vmf->addr), vmf)) {
+    case COW_INSTALLED:
+        /* The page belongs to its entry, and may even be gone again. */
+        ASSERT(vmf->cow_page == NULL, "N3: an installed page is not the fault's any more");
+        return FAULT_STEP_DONE;
+    case COW_FILLED:
+        step = vm_fault_finish_cow(vmf);
+        break;
+    case COW_AGAIN:
+        break;
+    case COW_SIGBUS:
+        step = fault_object_error(vmf, -ERANGE);
+        break;
+    case COW_OOM:
+        step = FAULT_STEP_OOM;
+        break;
+    }
+    if (vmf->cow_page != NULL) {
+        page_put(vmf->cow_page);
+    }
+    return step;
+}
+
+enum fault_step fault_file_hole(struct vm_fault *vmf)
+{
+    /* Nobody may go on reading zeros through a stale translation once the hole has a page. */
+    (void)cursor_exchange(&vmf->cursor, pte_none());
+    tlb_flush_page(vmf->mm, vmf->addr);
+    cursor_unlock(&vmf->cursor);
+    return FAULT_STEP_AGAIN;
 }
 
 enum fault_step fault_file_dirty(struct vm_fault *vmf)
@@ -174,6 +268,9 @@ enum fault_step fault_file_dirty(struct vm_fault *vmf)
 
     entry = pte_with_write(pte_with_dirty(pte_with_accessed(entry)));
     is_entered = cursor_replace(&vmf->cursor, vmf->entry, entry);
+    if (is_entered && pte_page(entry) != NULL) {
+        mark_written(pte_page(entry));
+    }
     cursor_unlock(&vmf->cursor);
     return is_entered ? FAULT_STEP_DONE : FAULT_STEP_AGAIN;
 }

@@ -7,6 +7,7 @@
  * write_protect_seq became odd: a lock-free pin either is counted by then or sees the sequence
  * change and gives up (J11).
  */
+#include <debug/explore.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <mm/anon.h>
@@ -43,12 +44,14 @@ void fork_copy_begin(struct mm *parent)
 {
     ASSERT(rwsem_is_write_held(&parent->mmap_lock), "I1: fork holds mmap_lock for writing");
     seqcount_write_begin(&parent->write_protect_seq);
+    explore_point(EXPLORE_COUNT);
 }
 
 void fork_copy_end(struct mm *parent)
 {
     /* Before the sequence is even again no processor may write through an old translation (I8). */
     tlb_flush_range(parent, 0, TASK_SIZE);
+    explore_point(EXPLORE_COUNT);
     seqcount_write_end(&parent->write_protect_seq);
 }
 
@@ -140,6 +143,7 @@ static enum fork_step copy_entries(struct fork_copy *copy, u64 end)
             cursor_set(&to, copy_pinned(copy, entry, to.addr));
             continue;
         }
+        explore_point(EXPLORE_COUNT);
         if (page != NULL) {
             copy->rss[share_page(page)]++;
         }

@@ -33,12 +33,14 @@ struct cpu_counters {
 /* What an owner may leave set in a page that it frees; anything else means that it is in use. */
 #define FLAGS_AT_FREE                                                                              \
     ((u32)(BIT(PG_anon) | BIT(PG_anon_exclusive) | BIT(PG_dirty) | BIT(PG_uptodate) |              \
-           BIT(PG_referenced)))
+           BIT(PG_referenced) | BIT(PG_lazyfree)))
 
 struct frame_pool frame_pool = {.lock = SPINLOCK_INIT(RANK_FRAMES)};
 
 static struct cpu_frames cpu_frames[MAX_CPUS];
 static struct cpu_counters cpu_counters[MAX_CPUS];
+
+static bool (*reclaim_frames)(void);
 
 static struct page *alloc_slow(u32 order, u32 flags);
 static void free_block(struct page *page, u32 order);
@@ -81,9 +83,18 @@ struct page *page_alloc(u32 order, u32 flags)
 
 void page_free(struct page *page, u32 order)
 {
-    ASSERT(page_refcount(page) == 1, "F4: a page is freed by the holder of its last reference");
-    atomic_u32_store(&page->refcount, 0);
-    free_block(page, order);
+    u32 old = atomic_u32_fetch_sub(&page->refcount, 1);
+
+    ASSERT(old - 1 < REFCOUNT_LIMIT, "F4: a page is freed by the holder of its last reference");
+    if (likely(old == 1)) {
+        free_block(page, order);
+        return;
+    }
+    /* Somebody who looked for another page without a lock has the first frame, and will free it. */
+    while (order > 0) {
+        order--;
+        free_block(page + BIT(order), order);
+    }
 }
 
 void page_free_unreferenced(struct page *page)
@@ -269,11 +280,20 @@ static NOINLINE struct page *alloc_slow(u32 order, u32 flags)
         frames_drain_cpu();
         page = pool_take(order, flags);
     }
+    if (page == NULL && (flags & ALLOC_ATOMIC) == 0 && reclaim_frames != NULL && reclaim_frames()) {
+        frames_drain_cpu();
+        page = pool_take(order, flags);
+    }
     if (page == NULL) {
         return NULL;
     }
     prepare_page(page, order, flags);
     return page;
+}
+
+void frames_set_reclaim(bool (*reclaim)(void))
+{
+    reclaim_frames = reclaim;
 }
 
 /* Moves frames from a CPU's list to the buddy lists until @keep are left. */

@@ -9,6 +9,7 @@
  */
 #include <arch/kernel_map.h>
 #include <boot_info.h>
+#include <lib/errno.h>
 #include <lib/printk.h>
 #include <mm/boot_alloc.h>
 #include <mm/frames_internal.h>
@@ -32,6 +33,12 @@
 
 /* Less than this and nothing useful runs. */
 #define MIN_FREE_BYTES (4 * MIB)
+
+/* Direct devices that are not RAM. */
+#define MAX_DEVICE_RANGES 8
+
+static struct phys_range device_ranges[MAX_DEVICE_RANGES]; /* [I] after the start */
+static u32 nr_device_ranges;
 
 static void back_struct_pages(u64 start_pfn, u64 end_pfn);
 static void mark_reserved(u64 start_pfn, u64 end_pfn);
@@ -163,17 +170,35 @@ void frames_release_reserved(u64 start, u64 end)
     spin_unlock(&frame_pool.lock);
 }
 
+static bool pfn_is_in(u64 pfn, const struct phys_range *ranges, u32 count)
+{
+    for (u32 i = 0; i < count; i++) {
+        if (pfn >= ranges[i].start >> PAGE_SHIFT && pfn < ranges[i].end >> PAGE_SHIFT) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pfn_is_ram(u64 pfn)
 {
     u32 nr_ram;
     const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
 
-    for (u32 i = 0; i < nr_ram; i++) {
-        if (pfn >= ram[i].start >> PAGE_SHIFT && pfn < ram[i].end >> PAGE_SHIFT) {
-            return true;
-        }
+    return pfn_is_in(pfn, ram, nr_ram);
+}
+
+bool pfn_is_usable(u64 pfn)
+{
+    return pfn_is_ram(pfn) || pfn_is_in(pfn, device_ranges, nr_device_ranges);
+}
+
+static void visit_ranges(const struct phys_range *ranges, u32 count,
+                         void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg)
+{
+    for (u32 i = 0; i < count; i++) {
+        visit(ranges[i].start >> PAGE_SHIFT, ranges[i].end >> PAGE_SHIFT, arg);
     }
-    return false;
 }
 
 void frames_for_each_range(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg)
@@ -181,7 +206,73 @@ void frames_for_each_range(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg),
     u32 nr_ram;
     const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
 
-    for (u32 i = 0; i < nr_ram; i++) {
-        visit(ram[i].start >> PAGE_SHIFT, ram[i].end >> PAGE_SHIFT, arg);
+    visit_ranges(ram, nr_ram, visit, arg);
+    visit_ranges(device_ranges, nr_device_ranges, visit, arg);
+}
+
+/* Maps memory behind the struct pages of a device outside RAM, where RAM near by has not done so.
+ */
+static int back_device_pages(u64 start_pfn, u64 end_pfn)
+{
+    u64 end = PAGE_ALIGN_UP((u64)pfn_to_page(end_pfn));
+    u64 phys;
+
+    for (u64 va = PAGE_ALIGN_DOWN((u64)pfn_to_page(start_pfn)); va < end; va += PAGE_SIZE) {
+        struct page *page;
+
+        if (kernel_map_lookup(va, &phys)) {
+            continue;
+        }
+        page = page_alloc(0, ALLOC_ZERO | ALLOC_NOFAIL_TEST);
+        if (page == NULL || kernel_map(va, page_to_phys(page), PAGE_SIZE, KERNEL_MAP_RW) != 0) {
+            return -ENOMEM;
+        }
     }
+    return 0;
+}
+
+static int add_device_range(u64 start, u64 end)
+{
+    int error;
+
+    if (end > DIRECT_MAP_SIZE) {
+        return -ERANGE;
+    }
+    if (nr_device_ranges == MAX_DEVICE_RANGES) {
+        return -ENOSPC;
+    }
+    /* Struct pages are 64 bytes for 4 KiB; what a device does not leave room for is left out. */
+    if ((end - start) / (PAGE_SIZE / sizeof(struct page)) > frames_free_count() / 2 * PAGE_SIZE) {
+        return -ENOMEM;
+    }
+    error = back_device_pages(start >> PAGE_SHIFT, end >> PAGE_SHIFT);
+    if (error == 0) {
+        error = kernel_map((u64)phys_to_virt(start), start, end - start, KERNEL_MAP_RW);
+    }
+    if (error == 0) {
+        device_ranges[nr_device_ranges++] = (struct phys_range){.start = start, .end = end};
+    }
+    return error;
+}
+
+int frames_adopt_device(u64 start, u64 end)
+{
+    ASSERT(PAGE_ALIGNED(start | end) && start < end, "a device is whole pages");
+    if (!pfn_is_ram(start >> PAGE_SHIFT)) {
+        int error = add_device_range(start, end);
+
+        if (error != 0) {
+            return error;
+        }
+    }
+    for (u64 pfn = start >> PAGE_SHIFT; pfn < end >> PAGE_SHIFT; pfn++) {
+        struct page *page = pfn_to_page(pfn);
+
+        if (page_is_reserved(page)) {
+            page_clear_type(page, PG_reserved);
+        }
+        atomic_u32_store(&page->flags, (u32)BIT(PG_device));
+        atomic_u32_store(&page->refcount, 1);
+    }
+    return 0;
 }

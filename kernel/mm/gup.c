@@ -13,9 +13,12 @@
 #include <mm/gup.h>
 #include <mm/gup_internal.h>
 #include <mm/mm.h>
+#include <mm/object.h>
 #include <mm/vma.h>
+#include <proc/sched.h>
 #include <proc/signal.h>
 #include <proc/thread.h>
+#include <uapi/linux/signal.h>
 
 /* What an entry offers to a holder. */
 enum follow {
@@ -31,7 +34,7 @@ struct held_vma {
     bool is_mmap_locked;
 };
 
-static int check_request(const struct gup_request *request);
+static s64 take_all(const struct gup_request *request);
 static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held);
 static void release_vma(struct mm *mm, struct held_vma *held);
 static int check_vma(const struct vma *vma, const struct gup_request *request);
@@ -41,9 +44,27 @@ static enum follow follow_entry(const struct gup_request *request, const struct 
 static bool may_write_through(const struct vma *vma, struct pte entry, u32 flags);
 static bool must_unshare(const struct gup_request *request, const struct vma *vma,
                          struct pte entry);
+static void take_page(const struct gup_request *request, struct pte entry, struct page **out);
 static int fault_in(const struct gup_request *request, u64 addr, enum follow reason);
+static u32 fault_flags_of(const struct gup_request *request, enum follow reason);
+static int error_of(enum fault_outcome outcome, const struct fault_info *info, u32 flags);
 
+/* A range that leaves user space has no VMA there: what lies in front of that is taken (J14). */
 s64 gup_slow(const struct gup_request *request)
+{
+    struct gup_request clipped = *request;
+
+    if (request->nr_pages == 0) {
+        return 0;
+    }
+    if (request->start >= TASK_SIZE) {
+        return -EFAULT;
+    }
+    clipped.nr_pages = min(request->nr_pages, (TASK_SIZE - request->start) >> PAGE_SHIFT);
+    return take_all(&clipped);
+}
+
+static s64 take_all(const struct gup_request *request)
 {
     u64 nr_done = 0;
     int error = 0;
@@ -66,11 +87,14 @@ s64 gup_slow(const struct gup_request *request)
         if (error == 0 && follow != FOLLOW_OK) {
             error = fault_in(request, request->start + (nr_done << PAGE_SHIFT), follow);
         }
+        sched_point();
     }
+    /* A caller that does not wait gets what could be had without (J16). */
+    error = error == -EAGAIN ? 0 : error;
     return nr_done != 0 ? (s64)nr_done : error;
 }
 
-static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held)
+static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held) NO_THREAD_SAFETY_ANALYSIS
 {
     held->is_mmap_locked = false;
     if (vma_lock_lookup(mm, addr, &held->vma)) {
@@ -85,7 +109,7 @@ static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held)
     return held->is_mmap_locked;
 }
 
-static void release_vma(struct mm *mm, struct held_vma *held)
+static void release_vma(struct mm *mm, struct held_vma *held) NO_THREAD_SAFETY_ANALYSIS
 {
     if (held->is_mmap_locked) {
         mm_read_unlock(mm);
@@ -101,6 +125,10 @@ static int check_vma(const struct vma *vma, const struct gup_request *request)
 
     if (vma->flags & (VM_IO | VM_PFNMAP)) {
         return -EFAULT;
+    }
+    if ((request->flags & FOLL_LONGTERM) && vma->object != NULL &&
+        object_refuses_longterm(vma->object)) {
+        return -EOPNOTSUPP;
     }
     if (request->flags & FOLL_WRITE) {
         bool may_write = (vma->flags & VM_WRITE) || (is_forced && vma_is_cow(vma));
@@ -130,20 +158,29 @@ static enum follow follow_range(const struct gup_request *request, struct vma *v
     cursor_lock(&cursor);
     for (; cursor.addr < end; cursor_step(&cursor)) {
         struct pte entry = cursor_pte(&cursor);
-        struct page *page;
 
         follow = follow_entry(request, vma, entry);
         if (follow != FOLLOW_OK) {
             break;
         }
-        page = pfn_to_page(pte_pfn(entry));
-        ASSERT(request->mode == GUP_GET || !page_is_anon(page) || page_is_anon_exclusive(page),
-               "I4: only exclusive anonymous pages are pinned");
-        gup_take(page, request->mode);
-        request->pages[(*nr_done)++] = page;
+        take_page(request, entry, &request->pages[(*nr_done)++]);
     }
     cursor_unlock(&cursor);
     return follow;
+}
+
+/* What a writer holds counts as written from now on: its stores set no bit in the entry. */
+static void take_page(const struct gup_request *request, struct pte entry, struct page **out)
+{
+    struct page *page = pfn_to_page(pte_pfn(entry));
+
+    ASSERT(request->mode == GUP_GET || !page_is_anon(page) || page_is_anon_exclusive(page),
+           "I4: only exclusive anonymous pages are pinned");
+    if ((request->flags & FOLL_WRITE) && !pte_is_dirty(entry) && !page_is_dirty(page)) {
+        page_set_dirty(page);
+    }
+    gup_take(page, request->mode);
+    *out = page;
 }
 
 static enum follow follow_entry(const struct gup_request *request, const struct vma *vma,
@@ -178,6 +215,9 @@ static bool may_write_through(const struct vma *vma, struct pte entry, u32 flags
     if (!(flags & FOLL_FORCE) || !vma_is_cow(vma) || (vma->flags & VM_WRITE)) {
         return false;
     }
+    if (!(vma->flags & VM_SOFTDIRTY) && !pte_is_soft_dirty(entry)) {
+        return false;
+    }
     return page != NULL && page_is_anon(page) && page_is_anon_exclusive(page) &&
            !pte_is_uffd_wp(entry);
 }
@@ -202,8 +242,8 @@ static bool must_unshare(const struct gup_request *request, const struct vma *vm
 
 static int fault_in(const struct gup_request *request, u64 addr, enum follow reason)
 {
-    u32 flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
     struct fault_info info;
+    enum fault_outcome outcome;
 
     if (reason == FOLLOW_BAD || (request->flags & FOLL_NOFAULT)) {
         return -EFAULT;
@@ -211,13 +251,32 @@ static int fault_in(const struct gup_request *request, u64 addr, enum follow rea
     if (fatal_signal_pending(current_thread())) {
         return -EINTR;
     }
-    flags |= request->flags & FOLL_GROW_STACK ? 0 : FAULT_FLAG_REMOTE | FAULT_FLAG_NOEXPAND;
+    outcome = handle_mm_fault(request->mm, addr, fault_flags_of(request, reason), &info);
+    return error_of(outcome, &info, request->flags);
+}
+
+/* P1: breaking COW is a flag of its own, and a reader's fault is never a writer's (J9, J10). */
+static u32 fault_flags_of(const struct gup_request *request, enum follow reason)
+{
+    u32 flags = request->flags & FOLL_GROW_STACK ? 0 : FAULT_FLAG_REMOTE | FAULT_FLAG_NOEXPAND;
+
+    if (request->flags & FOLL_UNLOCKABLE) {
+        flags |= FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
+        flags |= request->flags & FOLL_INTERRUPTIBLE ? FAULT_FLAG_INTERRUPTIBLE : 0;
+    }
+    if (request->flags & FOLL_NOWAIT) {
+        flags |= FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_NOWAIT;
+    }
     flags |= request->flags & FOLL_FORCE ? FAULT_FLAG_FORCE : 0;
-    flags |= request->flags & FOLL_NOWAIT ? FAULT_FLAG_NOWAIT : 0;
-    flags |= request->flags & FOLL_INTERRUPTIBLE ? FAULT_FLAG_INTERRUPTIBLE : 0;
     flags |= request->flags & FOLL_WRITE ? FAULT_FLAG_WRITE : 0;
     flags |= reason == FOLLOW_UNSHARE ? FAULT_FLAG_UNSHARE : 0;
-    switch (handle_mm_fault(request->mm, addr, flags, &info)) {
+    return flags;
+}
+
+/* J13. */
+static int error_of(enum fault_outcome outcome, const struct fault_info *info, u32 flags)
+{
+    switch (outcome) {
     case FAULT_OK:
         return 0;
     case FAULT_OOM:
@@ -225,51 +284,49 @@ static int fault_in(const struct gup_request *request, u64 addr, enum follow rea
     case FAULT_RETRY_SIGNAL:
         return -EINTR;
     case FAULT_WOULD_WAIT:
-        return -EAGAIN;
-    case FAULT_SIGSEGV:
+        return flags & FOLL_NOWAIT ? -EAGAIN : -EFAULT;
     case FAULT_SIGBUS:
+        return info->si_code == BUS_MCEERR_AR && (flags & FOLL_HWPOISON) ? -EHWPOISON : -EFAULT;
+    case FAULT_SIGSEGV:
         break;
     }
     return -EFAULT;
 }
 
 /* J1. */
-static int check_request(const struct gup_request *request)
+static bool is_valid(const struct gup_request *request, u32 allowed)
 {
-    u64 space = TASK_SIZE - request->start;
+    bool is_write = request->flags & FOLL_WRITE;
+    bool is_longterm = request->flags & FOLL_LONGTERM;
 
-    if ((request->flags & ~(u32)FOLL_VALID_MASK) != 0 || request->pages == NULL ||
-        request->nr_pages == 0 || !PAGE_ALIGNED(request->start)) {
-        return -EINVAL;
+    if ((request->flags & ~allowed) != 0 || request->pages == NULL) {
+        return false;
     }
-    if ((request->flags & FOLL_LONGTERM) && request->mode != GUP_PIN) {
-        return -EINVAL;
-    }
-    if ((request->flags & FOLL_WRITE) && (request->flags & FOLL_BREAK_COW)) {
-        return -EINVAL;
-    }
-    if (request->start >= TASK_SIZE || request->nr_pages > space >> PAGE_SHIFT) {
-        return -EFAULT;
-    }
-    return 0;
+    return !(is_longterm && request->mode != GUP_PIN) &&
+           !(is_write && (request->flags & FOLL_BREAK_COW));
 }
 
-static s64 gup_checked(const struct gup_request *request)
+static s64 gup_checked(struct gup_request request)
 {
-    int error = check_request(request);
-
-    return error != 0 ? error : gup_slow(request);
+    request.start &= PAGE_MASK;
+    return is_valid(&request, FOLL_VALID_MASK) ? gup_slow(&request) : -EINVAL;
 }
 
 /* Without a lock as far as possible, then from there on with locks. */
 static s64 gup_checked_fast(struct gup_request request)
 {
-    int error = check_request(&request);
     u64 nr_fast;
     s64 rest;
 
-    if (error != 0) {
-        return error;
+    request.start &= PAGE_MASK;
+    if (!is_valid(&request, FOLL_FAST_MASK)) {
+        return -EINVAL;
+    }
+    if (request.nr_pages > (U64_MAX - request.start) >> PAGE_SHIFT) {
+        return -EOVERFLOW;
+    }
+    if (request.start + (request.nr_pages << PAGE_SHIFT) > TASK_SIZE) {
+        return -EFAULT;
     }
     nr_fast = gup_fast(&request);
     if (nr_fast == request.nr_pages) {
@@ -278,6 +335,7 @@ static s64 gup_checked_fast(struct gup_request request)
     request.start += nr_fast << PAGE_SHIFT;
     request.pages += nr_fast;
     request.nr_pages -= nr_fast;
+    request.flags |= FOLL_UNLOCKABLE;
     rest = gup_slow(&request);
     if (rest >= 0) {
         return rest + (s64)nr_fast;
@@ -287,7 +345,7 @@ static s64 gup_checked_fast(struct gup_request request)
 
 s64 get_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32 flags, struct page **pages)
 {
-    return gup_checked(&(struct gup_request){mm, start, nr_pages, flags, GUP_GET, pages});
+    return gup_checked((struct gup_request){mm, start, nr_pages, flags, GUP_GET, pages});
 }
 
 s64 get_user_pages(u64 start, u64 nr_pages, u32 flags, struct page **pages)
@@ -303,7 +361,7 @@ s64 get_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct page **pages)
 
 s64 pin_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32 flags, struct page **pages)
 {
-    return gup_checked(&(struct gup_request){mm, start, nr_pages, flags, GUP_PIN, pages});
+    return gup_checked((struct gup_request){mm, start, nr_pages, flags, GUP_PIN, pages});
 }
 
 s64 pin_user_pages(u64 start, u64 nr_pages, u32 flags, struct page **pages)
@@ -336,7 +394,7 @@ void unpin_user_pages(struct page **pages, u64 nr_pages)
     }
 }
 
-void unpin_user_pages_dirty(struct page **pages, u64 nr_pages)
+void unpin_user_pages_dirty_lock(struct page **pages, u64 nr_pages)
 {
     for (u64 i = 0; i < nr_pages; i++) {
         if (!page_is_zero(pages[i]) && !page_is_dirty(pages[i])) {

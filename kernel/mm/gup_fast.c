@@ -6,13 +6,15 @@
  * take a reference first and look afterwards whether the entry is still the same. Against fork
  * there is write_protect_seq: a pin that was taken while it changed is given back (J11).
  */
+#include <debug/explore.h>
 #include <lib/assert.h>
 #include <mm/cursor.h>
 #include <mm/gup_internal.h>
 #include <proc/thread.h>
 
 static u64 take_tables(const struct gup_request *request);
-static ALWAYS_INLINE bool is_usable(u32 flags, bool wants_own, struct pte entry);
+static ALWAYS_INLINE bool is_usable(u32 flags, struct pte entry);
+static ALWAYS_INLINE bool may_hold(u32 flags, bool wants_own, const struct page *page);
 static void give_back(struct page *page, enum gup_mode mode);
 
 /* Must an anonymous page be this process's alone? */
@@ -34,9 +36,11 @@ u64 gup_fast(const struct gup_request *request)
     if (sequence & 1) {
         return 0;
     }
+    explore_point(EXPLORE_COUNT);
     irq_flags = irq_save();
     nr_taken = take_tables(request);
     irq_restore(irq_flags);
+    explore_point(EXPLORE_COUNT);
     if (request_wants_own(request) && seqcount_read_retry(&mm->write_protect_seq, sequence)) {
         for (u64 i = 0; i < nr_taken; i++) {
             give_back(request->pages[i], request->mode);
@@ -67,14 +71,17 @@ static u64 take_tables(const struct gup_request *request)
             struct pte entry = cursor_pte(&at);
             struct page *page = pfn_to_page(pte_pfn(entry));
 
-            if (!is_usable(flags, wants_own, entry)) {
+            if (!is_usable(flags, entry)) {
                 return (u64)(out - request->pages);
             }
+            explore_point(EXPLORE_COUNT);
             page_get(page);
             if (mode == GUP_PIN) {
                 atomic_u32_add(&page->pincount, 1);
             }
-            if (unlikely(!pte_is_same(cursor_pte(&at), entry))) {
+            explore_point(EXPLORE_COUNT);
+            if (unlikely(!pte_is_same(cursor_pte(&at), entry) ||
+                         !may_hold(flags, wants_own, page))) {
                 give_back(page, mode);
                 return (u64)(out - request->pages);
             }
@@ -86,21 +93,24 @@ static u64 take_tables(const struct gup_request *request)
 }
 
 /* What needs the VMA, a fault, or a decision is left to gup_slow(). */
-static ALWAYS_INLINE bool is_usable(u32 flags, bool wants_own, struct pte entry)
+static ALWAYS_INLINE bool is_usable(u32 flags, struct pte entry)
 {
-    const struct page *page;
-
     if (!pte_is_accessible(entry) || pte_is_special(entry)) {
         return false;
     }
-    if (flags & FOLL_WRITE) {
-        return pte_is_writable(entry);
+    return !(flags & FOLL_WRITE) || pte_is_writable(entry);
+}
+
+/*
+ * Asked with the count already up: whoever takes exclusivity away looks at the count first. Pages
+ * of objects are held for long, or instead of a private copy, only as their VMA says.
+ */
+static ALWAYS_INLINE bool may_hold(u32 flags, bool wants_own, const struct page *page)
+{
+    if (!page_is_anon(page)) {
+        return !(flags & (FOLL_LONGTERM | FOLL_BREAK_COW));
     }
-    page = pte_page(entry);
-    if (page_is_anon(page)) {
-        return !wants_own || page_is_anon_exclusive(page);
-    }
-    return !(flags & (FOLL_LONGTERM | FOLL_BREAK_COW));
+    return !wants_own || page_is_anon_exclusive(page);
 }
 
 static void give_back(struct page *page, enum gup_mode mode)

@@ -11,6 +11,7 @@
 #include <mm/object.h>
 #include <mm/populate.h>
 #include <mm/ranges.h>
+#include <mm/reclaim.h>
 #include <mm/tlb.h>
 #include <mm/vma.h>
 #include <mm/zap.h>
@@ -21,7 +22,7 @@ enum advice_class {
     ADVICE_UNKNOWN,
     ADVICE_HINT,     /* nothing to do */
     ADVICE_FLAGS,    /* other VM_* */
-    ADVICE_ZAP,      /* drop the pages */
+    ADVICE_PAGES,    /* drop the pages, or think less of them */
     ADVICE_REMOVE,   /* punch a hole into the object */
     ADVICE_POPULATE, /* bring the pages in */
 };
@@ -44,13 +45,13 @@ static enum advice_class classify_advice(int advice)
     case MADV_UNMERGEABLE:
         return ADVICE_FLAGS;
     case MADV_WILLNEED:
-    case MADV_COLD:
-    case MADV_PAGEOUT:
         return ADVICE_HINT;
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
     case MADV_FREE:
-        return ADVICE_ZAP;
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+        return ADVICE_PAGES;
     case MADV_REMOVE:
         return ADVICE_REMOVE;
     case MADV_POPULATE_READ:
@@ -162,25 +163,44 @@ static int advise_flags(struct mm *mm, u64 start, u64 end, int advice)
     return has_hole ? -ENOMEM : 0;
 }
 
-/* May the pages of this VMA be dropped? */
-static int check_zap(const struct vma *vma, int advice)
+/* Does the advice go for pages of this VMA? */
+static int check_pages(const struct vma *vma, int advice)
 {
     u64 forbidden = VM_PFNMAP | VM_HUGETLB;
 
-    if (advice == MADV_FREE) {
-        return is_private_anonymous(vma) && !(vma->flags & VM_LOCKED) ? 0 : -EINVAL;
-    }
-    if (advice == MADV_DONTNEED) {
+    if (advice != MADV_DONTNEED_LOCKED) {
         forbidden |= VM_LOCKED;
     }
-    return vma->flags & forbidden ? -EINVAL : 0;
+    if (vma->flags & forbidden) {
+        return -EINVAL;
+    }
+    return advice == MADV_FREE && !is_private_anonymous(vma) ? -EINVAL : 0;
 }
 
-/*
- * MADV_FREE may drop the pages at any time until they are written again; here that time is now.
- * mmap_lock for reading lets other threads fault meanwhile, which the page-table locks sort out.
- */
-static int advise_zap(struct mm *mm, u64 start, u64 end, int advice)
+static void advise_pages_part(struct vma *vma, u64 start, u64 end, int advice,
+                              struct tlb_batch *batch)
+{
+    switch (advice) {
+    case MADV_FREE:
+        reclaim_allow(vma, start, end, batch);
+        break;
+    case MADV_COLD:
+        reclaim_age(vma, start, end);
+        break;
+    case MADV_PAGEOUT:
+        reclaim_age(vma, start, end);
+        if (is_private_anonymous(vma)) {
+            reclaim_take(vma, start, end, batch);
+        }
+        break;
+    default:
+        zap_range(vma, start, end, batch);
+        break;
+    }
+}
+
+/* mmap_lock for reading lets other threads fault meanwhile: the page-table locks sort that out. */
+static int advise_pages(struct mm *mm, u64 start, u64 end, int advice)
 {
     struct tlb_batch batch;
     struct vma *vma;
@@ -196,11 +216,11 @@ static int advise_zap(struct mm *mm, u64 start, u64 end, int advice)
 
         has_hole |= low > covered;
         covered = high;
-        error = check_zap(vma, advice);
+        error = check_pages(vma, advice);
         if (error != 0) {
             break;
         }
-        zap_range(vma, low, high, &batch);
+        advise_pages_part(vma, low, high, advice, &batch);
     }
     tlb_batch_finish(&batch);
     mm_read_unlock(mm);
@@ -276,18 +296,19 @@ int mm_advise(struct mm *mm, u64 addr, u64 len, int advice)
     switch (class) {
     case ADVICE_FLAGS:
         return advise_flags(mm, addr, end, advice);
-    case ADVICE_ZAP:
-        return advise_zap(mm, addr, end, advice);
+    case ADVICE_PAGES:
+        return advise_pages(mm, addr, end, advice);
     case ADVICE_REMOVE:
         return advise_remove(mm, addr, end);
     case ADVICE_POPULATE:
         return mm_populate_range(mm, addr, end,
                                  advice == MADV_POPULATE_READ ? POPULATE_READ : POPULATE_WRITE);
     case ADVICE_HINT:
+        return mm_check_mapped(mm, addr, end);
     case ADVICE_UNKNOWN:
         break;
     }
-    return mm_check_mapped(mm, addr, end);
+    return -EINVAL;
 }
 
 int mm_check_mapped(struct mm *mm, u64 start, u64 end)

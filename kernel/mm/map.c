@@ -106,7 +106,8 @@ int mm_choose_address(struct mm *mm, const struct place_request *req, u64 *addr_
 
 static u64 requested_vm_flags(const struct mm *mm, const struct map_request *req)
 {
-    u64 flags = vm_flags_from_prot(req->prot) | mm->def_flags | VM_MAY_FLAGS | req->vm_flags;
+    u64 flags =
+        vm_flags_from_prot(req->prot) | mm->def_flags | VM_MAY_FLAGS | VM_SOFTDIRTY | req->vm_flags;
 
     if ((req->flags & MAP_TYPE) != MAP_PRIVATE) {
         flags |= VM_SHARED;

@@ -17,6 +17,7 @@
 #include <mm/object.h>
 #include <mm/pagetable.h>
 #include <mm/ranges.h>
+#include <mm/reclaim.h>
 #include <mm/rmap.h>
 #include <mm/slab.h>
 #include <mm/vma.h>
@@ -33,6 +34,7 @@ void mm_init(void)
     object_init();
     rmap_init();
     fault_init();
+    reclaim_init();
 }
 
 int mm_create(struct mm **out)
@@ -101,6 +103,25 @@ void mm_count_put(struct mm *mm)
     arch_mm_forget(mm);
     page_table_destroy(mm);
     kmem_cache_free(mm_cache, mm);
+}
+
+struct mm *mm_next_counted(struct mm *mm)
+{
+    struct list_node *node;
+    struct mm *next = NULL;
+
+    spin_lock(&all_mms_lock);
+    node = mm != NULL ? mm->all_link.next : all_mms.next;
+    for (; node != &all_mms && next == NULL; node = node->next) {
+        next = container_of(node, struct mm, all_link);
+        /* One without a count is about to leave the list. */
+        next = refcount_inc_not_zero(&next->count) ? next : NULL;
+    }
+    spin_unlock(&all_mms_lock);
+    if (mm != NULL) {
+        mm_count_put(mm);
+    }
+    return next;
 }
 
 void mm_for_each(void (*fn)(struct mm *mm, void *arg), void *arg)
@@ -209,6 +230,7 @@ static void fork_attributes(struct mm *child, struct mm *parent)
 {
     child->mmap_base = parent->mmap_base;
     child->layout = parent->layout;
+    atomic_u32_store(&child->has_lazyfree, atomic_u32_load(&parent->has_lazyfree));
     memcpy(child->auxv, parent->auxv, sizeof(child->auxv));
     mm_set_exe_file(child, parent->exe_file);
 }

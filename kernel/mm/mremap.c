@@ -109,6 +109,8 @@ static struct vma *make_target(struct remap *remap, struct vma *old)
     } else {
         props.pgoff = vma_page_index(old, remap->addr);
     }
+    /* Whatever stands at these addresses is new to who tracks writes. */
+    props.flags |= VM_SOFTDIRTY;
     target = vma_alloc(remap->mm, remap->new_addr, remap->new_addr + remap->new_len, &props);
     if (target == NULL) {
         return NULL;
@@ -120,11 +122,26 @@ static struct vma *make_target(struct remap *remap, struct vma *old)
     return target;
 }
 
-/* Moves the entries; truncation must find each page at the one place or the other meanwhile. */
-static bool move_entries(const struct remap *remap, struct vma *old, struct vma *target)
+/* Moves the entries, or puts them all back. */
+static bool move_or_return(const struct remap *remap, struct vma *old, struct vma *target)
+{
+    u64 moved = move_page_tables(old, remap->addr, target, remap->new_addr, remap->old_len);
+
+    if (moved < remap->old_len) {
+        /* The tables at the old place still stand: the way back needs no memory. */
+        u64 returned = move_page_tables(target, remap->new_addr, old, remap->addr, moved);
+
+        ASSERT(returned == moved, "moving entries back needs no new tables");
+    }
+    return moved == remap->old_len;
+}
+
+/* Who starts from a page, to unmap it or to look at its entries, waits until it has arrived. */
+static bool move_entries(const struct remap *remap, struct vma *old,
+                         struct vma *target) NO_THREAD_SAFETY_ANALYSIS
 {
     struct vm_object *object = old->object;
-    u64 moved;
+    bool is_moved;
 
     if (remap->old_len == 0) {
         return true;
@@ -132,23 +149,19 @@ static bool move_entries(const struct remap *remap, struct vma *old, struct vma 
     if (object != NULL) {
         object_lock(object);
     }
-    moved = move_page_tables(old, remap->addr, target, remap->new_addr, remap->old_len);
-    if (moved < remap->old_len) {
-        /* The tables at the old place still stand: the way back needs no memory. */
-        u64 returned = move_page_tables(target, remap->new_addr, old, remap->addr, moved);
-
-        ASSERT(returned == moved, "moving entries back needs no new tables");
-    }
+    anon_vma_lock(old);
+    is_moved = move_or_return(remap, old, target);
+    anon_vma_unlock(old);
     if (object != NULL) {
         object_unlock(object);
     }
-    return moved == remap->old_len;
+    return is_moved;
 }
 
-/* Removes the range that a failed or finished move left behind. */
+/* Removes the range that a failed or finished move left behind, without entries. */
 static void drop_range(struct remap *remap, u64 start, u64 len)
 {
-    int error = unmap_range(remap->mm, start, start + len, &remap->detached);
+    int error = unmap_emptied_range(remap->mm, start, start + len, &remap->detached);
 
     ASSERT(error == 0, "unmapping a whole VMA needs no memory");
 }

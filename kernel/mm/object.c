@@ -18,14 +18,15 @@ static struct kmem_cache *object_cache;
 
 static struct spinlock all_objects_lock = SPINLOCK_INIT(RANK_OBJECT_LIST);
 static struct list_node all_objects = LIST_INIT(all_objects);
+static u64 last_number;
 
 void object_init(void)
 {
     object_cache = kmem_cache_create("vm_object", sizeof(struct vm_object), 64, NULL);
 }
 
-static int object_create(enum object_kind kind, enum object_promise promise, u64 size,
-                         struct vm_object **out)
+int object_new(enum object_kind kind, const struct object_ops *ops, enum object_promise promise,
+               u64 size, struct vm_object **out)
 {
     u64 nr_promised = promise == OBJECT_PROMISE_NOW ? PAGE_ALIGN_UP(size) >> PAGE_SHIFT : 0;
     struct vm_object *object;
@@ -42,7 +43,7 @@ static int object_create(enum object_kind kind, enum object_promise promise, u64
     }
     refcount_set(&object->refcount, 1);
     object->kind = kind;
-    object->ops = &shmem_ops;
+    object->ops = ops;
     mutex_init(&object->io_lock, RANK_FILE_DATA);
     rwsem_init(&object->lock, RANK_OBJECT);
     object->size = size;
@@ -51,6 +52,7 @@ static int object_create(enum object_kind kind, enum object_promise promise, u64
     object->promise = promise;
     object->nr_promised = nr_promised;
     spin_lock(&all_objects_lock);
+    object->number = ++last_number;
     list_add_tail(&all_objects, &object->all_link);
     spin_unlock(&all_objects_lock);
     *out = object;
@@ -59,12 +61,12 @@ static int object_create(enum object_kind kind, enum object_promise promise, u64
 
 int object_create_anon(u64 size, enum object_promise promise, struct vm_object **out)
 {
-    return object_create(OBJECT_ANON_SHARED, promise, size, out);
+    return object_new(OBJECT_ANON_SHARED, &shmem_ops, promise, size, out);
 }
 
 int object_create_shmem(u64 size, struct vm_object **out)
 {
-    return object_create(OBJECT_SHMEM, OBJECT_PROMISE_LATER, size, out);
+    return object_new(OBJECT_SHMEM, &shmem_ops, OBJECT_PROMISE_LATER, size, out);
 }
 
 void object_get(struct vm_object *object)
@@ -81,7 +83,7 @@ void object_put(struct vm_object *object)
     spin_lock(&all_objects_lock);
     list_del(&object->all_link);
     spin_unlock(&all_objects_lock);
-    shmem_release_pages(object);
+    object->ops->release(object);
     if (object->nr_promised != 0) {
         vm_commit_release(object->nr_promised);
     }

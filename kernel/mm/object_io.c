@@ -11,24 +11,23 @@
 #include <mm/mm.h>
 #include <mm/shmem.h>
 
-/* Copies up to the end of one page out. Return: bytes copied. */
-static size_t read_part(struct vm_object *object, u64 offset, size_t len, struct iov_iter *iter)
+/* Copies a part of one page out. Return: 0, or an error with the bytes copied in front of it. */
+static int read_part(struct vm_object *object, u64 offset, size_t len, struct iov_iter *iter,
+                     size_t *copied)
 {
     size_t in_page = PAGE_OFFSET(offset);
     struct page *page;
-    size_t copied;
     int error = object_get_page(object, offset >> PAGE_SHIFT, OBJECT_FIND, &page);
 
-    len = min(len, PAGE_SIZE - in_page);
     if (error == -ENOENT) {
-        return iov_zero(iter, len);
+        *copied = iov_zero(iter, len);
+    } else if (error == 0) {
+        *copied = iov_copy_to(iter, (u8 *)page_to_virt(page) + in_page, len);
+        page_put(page);
+    } else {
+        return error;
     }
-    if (error != 0) {
-        return 0;
-    }
-    copied = iov_copy_to(iter, (u8 *)page_to_virt(page) + in_page, len);
-    page_put(page);
-    return copied;
+    return *copied < len ? -EFAULT : 0;
 }
 
 int object_read(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done)
@@ -39,14 +38,17 @@ int object_read(struct vm_object *object, u64 offset, struct iov_iter *iter, u64
     *done = 0;
     while (left > 0) {
         size_t want = min(left, PAGE_SIZE - PAGE_OFFSET(offset));
-        size_t copied = read_part(object, offset, want, iter);
+        size_t copied = 0;
+        int error = read_part(object, offset, want, iter, &copied);
 
         *done += copied;
         offset += copied;
         left -= copied;
-        if (copied < want) {
-            /* A bad address, unless the object shrank under the reader. */
-            return *done == 0 && offset < object_size(object) ? -EFAULT : 0;
+        if (error == -ERANGE) {
+            return 0; /* The object shrank under the reader. */
+        }
+        if (error != 0) {
+            return *done == 0 ? error : 0;
         }
     }
     return 0;
@@ -58,12 +60,15 @@ static int write_part(struct vm_object *object, u64 offset, struct iov_iter *ite
     size_t in_page = PAGE_OFFSET(offset);
     size_t len = min((size_t)iov_count(iter), PAGE_SIZE - in_page);
     struct page *page;
-    int error = shmem_grow_page(object, offset >> PAGE_SHIFT, &page);
+    int error = object->ops->grow_page(object, offset >> PAGE_SHIFT, &page);
 
     if (error != 0) {
         return error;
     }
     *copied = iov_copy_from(iter, (u8 *)page_to_virt(page) + in_page, len);
+    if (!page_is_dirty(page)) {
+        page_set_dirty(page);
+    }
     page_put(page);
     return 0;
 }
@@ -77,7 +82,9 @@ static void settle_size(struct vm_object *object, u64 end)
     if (end > object->size) {
         WRITE_ONCE(object->size, end);
     }
-    shmem_disown_pages(object, DIV_ROUND_UP(object->size, PAGE_SIZE), U64_MAX, &removed);
+    if (!object->ops->is_granted) {
+        object->ops->disown_pages(object, object_size_in_pages(object), U64_MAX, &removed);
+    }
     object_unlock(object);
     shmem_put_pages(&removed);
 }

@@ -5,45 +5,50 @@
  * ones; the pages are disowned; every mapping is zapped and flushed; then the references are
  * dropped. Read next: object_io.c.
  */
+#include <lib/assert.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 #include <mm/mm.h>
 #include <mm/page.h>
 #include <mm/shmem.h>
 #include <mm/tlb.h>
 #include <mm/vma.h>
 #include <mm/zap.h>
+#include <proc/sched.h>
 
 /* The last byte of a file has an offset that fits a loff_t. */
 #define OBJECT_MAX_SIZE ((u64)S64_MAX)
 
-/* A zap of one VMA: with its private copies, or without. */
-typedef void (*zap_function)(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
-
-/* Takes the pages [first, end) out of every address space. Object lock held for writing. */
-static void zap_mappings(struct vm_object *object, u64 first, u64 end, zap_function zap)
+void object_zap_mappings(struct vm_object *object, u64 first, u64 end, enum object_zap what)
 {
     struct interval_node *node;
     struct tlb_batch batch;
 
+    ASSERT(rwsem_is_write_held(&object->lock), "O1: no mapping comes or goes during the zap");
+    /* A full barrier: an installer whose table the zap does not see yet finds the new number. */
+    atomic_u64_fetch_add(&object->generation, 1);
     interval_tree_for_each (node, &object->mappings, first, end) {
         struct vma *vma = container_of(node, struct vma, object_node);
-        u64 low = max(first, node->start);
-        u64 high = min(end, node->end);
+        u64 low = vma->start + ((max(first, node->start) - vma->pgoff) << PAGE_SHIFT);
+        u64 high = vma->start + ((min(end, node->end) - vma->pgoff) << PAGE_SHIFT);
 
         tlb_batch_begin(&batch, vma->mm);
-        zap(vma, vma->start + ((low - vma->pgoff) << PAGE_SHIFT),
-            vma->start + ((high - vma->pgoff) << PAGE_SHIFT), &batch);
+        if (what == OBJECT_ZAP_ALL) {
+            zap_range(vma, low, high, &batch);
+        } else {
+            zap_file_pages(vma, low, high, &batch);
+        }
         tlb_batch_finish(&batch);
     }
 }
 
-/* Removes whole pages [first, end), private copies in their place too if zap says so. */
-static void remove_pages(struct vm_object *object, u64 first, u64 end, zap_function zap)
+/* Removes whole pages [first, end). */
+static void remove_pages(struct vm_object *object, u64 first, u64 end, enum object_zap what)
 {
     struct list_node removed = LIST_INIT(removed);
 
-    shmem_disown_pages(object, first, end, &removed);
-    zap_mappings(object, first, end, zap);
+    object->ops->disown_pages(object, first, end, &removed);
+    object_zap_mappings(object, first, end, what);
     shmem_put_pages(&removed);
 }
 
@@ -55,7 +60,7 @@ static int truncate_locked(struct vm_object *object, u64 size)
     }
     if (size < object->size) {
         WRITE_ONCE(object->size, size);
-        remove_pages(object, DIV_ROUND_UP(size, PAGE_SIZE), U64_MAX, zap_range);
+        remove_pages(object, DIV_ROUND_UP(size, PAGE_SIZE), U64_MAX, OBJECT_ZAP_ALL);
         if (PAGE_OFFSET(size) != 0) {
             shmem_zero_part(object, size >> PAGE_SHIFT, PAGE_OFFSET(size), PAGE_SIZE);
         }
@@ -102,7 +107,28 @@ static int punch_locked(struct vm_object *object, u64 start, u64 end)
     }
     shmem_zero_part(object, last, 0, PAGE_OFFSET(end));
     if (first < last) {
-        remove_pages(object, first, last, zap_file_pages);
+        remove_pages(object, first, last, OBJECT_ZAP_FILE_PAGES);
+    }
+    return 0;
+}
+
+/* The pages stay where they are, so nothing has to be told of it. io_lock held. */
+static int zero_granted(struct vm_object *object, u64 start, u64 end)
+{
+    end = min(end, DIV_ROUND_UP(object_size(object), PAGE_SIZE) * PAGE_SIZE);
+    while (start < end) {
+        u64 len = min(end - start, PAGE_SIZE - PAGE_OFFSET(start));
+        struct page *page;
+        int error = object_get_page(object, start >> PAGE_SHIFT, OBJECT_FIND, &page);
+
+        if (error == 0) {
+            memset((u8 *)page_to_virt(page) + PAGE_OFFSET(start), 0, len);
+            page_put(page);
+        } else if (error != -ENOENT) {
+            return error;
+        }
+        start += len;
+        sched_point();
     }
     return 0;
 }
@@ -118,11 +144,28 @@ int object_punch_hole(struct vm_object *object, u64 start, u64 end)
         return -EINVAL;
     }
     mutex_lock(&object->io_lock);
-    object_lock(object);
-    error = punch_locked(object, start, end);
-    object_unlock(object);
+    if (object->ops->is_granted) {
+        error = zero_granted(object, start, end);
+    } else {
+        object_lock(object);
+        error = punch_locked(object, start, end);
+        object_unlock(object);
+    }
     mutex_unlock(&object->io_lock);
     return error;
+}
+
+int object_revoke(struct vm_object *object, u64 start, u64 end)
+{
+    if (object->kind != OBJECT_DIRECT || !PAGE_ALIGNED(start | end) || start >= end) {
+        return -EINVAL;
+    }
+    mutex_lock(&object->io_lock);
+    object_lock(object);
+    remove_pages(object, start >> PAGE_SHIFT, end >> PAGE_SHIFT, OBJECT_ZAP_FILE_PAGES);
+    object_unlock(object);
+    mutex_unlock(&object->io_lock);
+    return 0;
 }
 
 /* Makes the pages of [start, end) bytes. */
@@ -132,10 +175,14 @@ static int populate_pages(struct vm_object *object, u64 start, u64 end)
 
     for (u64 index = start >> PAGE_SHIFT; index < last; index++) {
         struct page *page;
-        int error = shmem_grow_page(object, index, &page);
+        int error = object->ops->grow_page(object, index, &page);
 
         if (error != 0) {
             return error;
+        }
+        /* What was asked for must not be given up again for want of contents. */
+        if (!page_is_dirty(page)) {
+            page_set_dirty(page);
         }
         page_put(page);
     }
@@ -160,7 +207,7 @@ static int allocate_io_locked(struct vm_object *object, u64 start, u64 end,
     if (error == 0 && grows) {
         error = truncate_locked(object, end);
     } else if (error != 0 && grows) {
-        remove_pages(object, DIV_ROUND_UP(object->size, PAGE_SIZE), U64_MAX, zap_range);
+        remove_pages(object, DIV_ROUND_UP(object->size, PAGE_SIZE), U64_MAX, OBJECT_ZAP_ALL);
     }
     object_unlock(object);
     return error;
@@ -187,7 +234,7 @@ static u64 next_hole(struct vm_object *object, u64 index)
 {
     u64 expected = index;
 
-    while (radix_next(&object->pages, &index) != NULL && index == expected) {
+    while (object->ops->next_page(object, &index) && index == expected) {
         expected++;
         index = expected;
     }
@@ -200,7 +247,7 @@ int object_seek_data(struct vm_object *object, u64 offset, u64 *out)
     int error = -ENXIO;
 
     rwsem_read_lock(&object->lock);
-    if (offset < object->size && radix_next(&object->pages, &index) != NULL &&
+    if (offset < object->size && object->ops->next_page(object, &index) &&
         (index << PAGE_SHIFT) < object->size) {
         *out = max(offset, index << PAGE_SHIFT);
         error = 0;

@@ -26,6 +26,8 @@ static const char *const flag_names[] = {
     [PG_lru] = "lru",
     [PG_swapcache] = "swapcache",
     [PG_mlocked] = "mlocked",
+    [PG_lazyfree] = "lazyfree",
+    [PG_device] = "device",
 };
 
 _Static_assert(ARRAY_SIZE(flag_names) == NR_PAGE_FLAGS, "every page flag has a name");

@@ -5,6 +5,7 @@
  * only when nobody can need it (free_page_tables() in mm/zap.h states when). Its struct page holds
  * the lock for its entries.
  */
+#include <debug/explore.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -83,10 +84,65 @@ int page_table_extend(struct mm *mm, struct pte *entry, unsigned level, u64 addr
     if (page == NULL) {
         return -ENOMEM;
     }
+    explore_point(EXPLORE_ENTRY);
     if (!pte_compare_exchange(entry, pte_none(), pte_make_table(page_to_phys(page)))) {
         table_retire(mm, page);
         page_put(page);
     }
+    return 0;
+}
+
+/* The entry of a table of level 1 for an address, or NULL if a table above it is missing. */
+static struct pte *find_lowest_table(struct mm *mm, u64 addr)
+{
+    struct pte *entries = page_table_root(mm);
+
+    for (unsigned level = ROOT_LEVEL; level > 1; level--) {
+        struct pte entry = pte_load(&entries[pt_index(addr, level)]);
+
+        if (!pte_is_table(entry)) {
+            return NULL;
+        }
+        entries = page_table_entries(entry);
+    }
+    return &entries[pt_index(addr, 1)];
+}
+
+static int make_upper_tables(struct mm *mm, u64 addr)
+{
+    struct pte *entries = page_table_root(mm);
+
+    for (unsigned level = ROOT_LEVEL; level > 1; level--) {
+        struct pte *entry = &entries[pt_index(addr, level)];
+        int error = page_table_extend(mm, entry, level - 1, addr);
+
+        if (error != 0) {
+            return error;
+        }
+        entries = page_table_entries(pte_load(entry));
+    }
+    return 0;
+}
+
+int page_table_move(struct mm *mm, u64 from, u64 to)
+{
+    struct pte *source = find_lowest_table(mm, from);
+    struct pte *target;
+    struct pte entry;
+    int error = make_upper_tables(mm, to);
+
+    if (error != 0) {
+        return error;
+    }
+    target = find_lowest_table(mm, to);
+    ASSERT(source != NULL && target != NULL, "a table that a VMA needs is not freed under it");
+    if (pte_is_table(pte_load(target))) {
+        return -EEXIST;
+    }
+    entry = pte_exchange(source, pte_none());
+    ASSERT(pte_is_table(entry), "a table that moves serves its address");
+    phys_to_page(pte_table_phys(entry))->table_addr = to;
+    pte_store(target, entry);
     return 0;
 }
 
@@ -129,6 +185,7 @@ static void free_below(struct mm *mm, struct pte *entries, unsigned level, u64 b
             free_below(mm, page_table_entries(old), level - 1, addr, range, batch);
         }
         if (addr >= range->floor && addr + size <= range->ceiling) {
+            explore_point(EXPLORE_ENTRY);
             pte_store(entry, pte_none());
             tlb_batch_add_range(batch, addr, addr + size);
             table_free(mm, phys_to_page(pte_table_phys(old)), batch);

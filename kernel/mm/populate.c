@@ -86,12 +86,14 @@ static int next_missing(struct mm *mm, u64 *addr, u64 end, enum populate_mode mo
         if (vma == NULL || vma->start > *addr) {
             return -ENOMEM;
         }
+        if (mode == POPULATE_NATURAL && (vma->flags & VM_LOCKONFAULT)) {
+            *addr = vma->end;
+            vma = vma_next(vma);
+            continue;
+        }
         error = access_of(vma, mode, fault_flags);
         if (error != 0) {
             return error;
-        }
-        if (mode == POPULATE_NATURAL && (vma->flags & VM_LOCKONFAULT)) {
-            *addr = vma->end;
         }
         while (*addr < min(vma->end, end)) {
             if (!is_populated(mm, *addr, *fault_flags)) {

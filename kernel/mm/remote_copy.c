@@ -1,50 +1,40 @@
 /*
  * Copies to, from and between address spaces, and the identity of a word in one.
  *
- * The remote side's pages are pinned a window at a time and reached through the direct map; the
+ * The remote side's pages are held a window at a time and reached through the direct map; the
  * near side, if it is the current process, by an ordinary user copy. So every byte moves once.
  */
 #include <lib/errno.h>
 #include <lib/string.h>
-#include <mm/gup_internal.h>
+#include <mm/remote_window.h>
 #include <mm/usercopy.h>
 #include <mm/vma.h>
 #include <proc/thread.h>
 
-#define WINDOW_PAGES 16
-
-/* Pinned pages behind a part of a remote range. */
-struct window {
-    struct page *pages[WINDOW_PAGES];
-    u64 nr_pages;
-    u64 offset; /* of the range's first byte in the first page */
-    u64 size;   /* bytes of the range that the pages hold */
-};
-
-static int window_open(struct mm *mm, u64 addr, size_t len, enum remote_access access,
-                       struct window *window);
-static void window_close(struct window *window, enum remote_access access);
-static void *window_at(const struct window *window, u64 position, u64 *room);
-static void window_copy_kernel(const struct window *window, void *buf, enum remote_access access);
-static u64 window_copy_user(const struct window *window, u64 addr, enum remote_access access);
+static void window_init(struct remote_window *window, struct mm *mm, enum remote_access access);
+static void window_copy_kernel(const struct remote_window *window, void *buf,
+                               enum remote_access access);
+static u64 window_copy_user(const struct remote_window *window, u64 addr,
+                            enum remote_access access);
 static s64 copy_with_current(struct mm *mm, u64 remote, u64 near, size_t len,
                              enum remote_access access);
 static s64 copy_remote_both(struct mm *dst_mm, u64 dst, struct mm *src_mm, u64 src, size_t len);
 
 s64 mm_copy_remote(struct mm *mm, u64 addr, void *buf, size_t len, enum remote_access access)
 {
+    struct remote_window window;
     size_t done = 0;
 
+    window_init(&window, mm, access);
     while (done < len) {
-        struct window window;
-        int error = window_open(mm, addr + done, len - done, access, &window);
+        int error = remote_window_open(&window, addr + done, len - done);
 
         if (error != 0) {
             return done != 0 ? (s64)done : error;
         }
         window_copy_kernel(&window, (u8 *)buf + done, access);
         done += window.size;
-        window_close(&window, access);
+        remote_window_close(&window);
     }
     return (s64)done;
 }
@@ -60,44 +50,58 @@ s64 mm_copy_between(struct mm *dst_mm, u64 dst, struct mm *src_mm, u64 src, size
     return copy_remote_both(dst_mm, dst, src_mm, src, len);
 }
 
-static int window_open(struct mm *mm, u64 addr, size_t len, enum remote_access access,
-                       struct window *window)
+/*
+ * The access stands for one that the owner asked for, so its stack may grow. What is only read
+ * needs a reference: the bytes are copied now, and whose they are later does not matter. What is
+ * written must stay in step with its address, or a fork would share it meanwhile (I3).
+ */
+static void window_init(struct remote_window *window, struct mm *mm, enum remote_access access)
+{
+    window->mm = mm;
+    window->flags = FOLL_GROW_STACK | FOLL_UNLOCKABLE | (access == REMOTE_WRITE ? FOLL_WRITE : 0);
+    window->mode = access == REMOTE_WRITE ? GUP_PIN : GUP_GET;
+}
+
+int remote_window_open(struct remote_window *window, u64 addr, size_t len)
 {
     struct gup_request request = {
-        .mm = mm,
+        .mm = window->mm,
         .start = addr & PAGE_MASK,
-        .flags = FOLL_GROW_STACK | (access == REMOTE_WRITE ? FOLL_WRITE : 0),
-        .mode = GUP_PIN,
+        .flags = window->flags,
+        .mode = window->mode,
         .pages = window->pages,
     };
-    s64 nr_pinned;
+    s64 nr_held;
 
     if (!user_access_ok(addr, 1)) {
         return -EFAULT;
     }
     window->offset = PAGE_OFFSET(addr);
     len = min(len, (size_t)(TASK_SIZE - addr));
-    request.nr_pages = min(DIV_ROUND_UP(window->offset + len, PAGE_SIZE), (u64)WINDOW_PAGES);
-    nr_pinned = gup_slow(&request);
-    if (nr_pinned < 0) {
-        return (int)nr_pinned;
+    request.nr_pages = min(DIV_ROUND_UP(window->offset + len, PAGE_SIZE), (u64)REMOTE_WINDOW_PAGES);
+    nr_held = gup_slow(&request);
+    if (nr_held < 0) {
+        return (int)nr_held;
     }
-    window->nr_pages = (u64)nr_pinned;
+    window->nr_pages = (u64)nr_held;
     window->size = min((u64)len, (window->nr_pages << PAGE_SHIFT) - window->offset);
     return 0;
 }
 
-static void window_close(struct window *window, enum remote_access access)
+void remote_window_close(struct remote_window *window)
 {
-    if (access == REMOTE_WRITE) {
-        unpin_user_pages_dirty(window->pages, window->nr_pages);
+    if (window->mode == GUP_GET) {
+        for (u64 i = 0; i < window->nr_pages; i++) {
+            page_put(window->pages[i]);
+        }
+    } else if (window->flags & FOLL_WRITE) {
+        unpin_user_pages_dirty_lock(window->pages, window->nr_pages);
     } else {
         unpin_user_pages(window->pages, window->nr_pages);
     }
 }
 
-/* The byte at @position of the range, and how many follow it in the same page. */
-static void *window_at(const struct window *window, u64 position, u64 *room)
+void *remote_window_at(const struct remote_window *window, u64 position, u64 *room)
 {
     u64 from_first = window->offset + position;
     const struct page *page = window->pages[from_first >> PAGE_SHIFT];
@@ -106,12 +110,13 @@ static void *window_at(const struct window *window, u64 position, u64 *room)
     return (u8 *)page_to_virt(page) + PAGE_OFFSET(from_first);
 }
 
-static void window_copy_kernel(const struct window *window, void *buf, enum remote_access access)
+static void window_copy_kernel(const struct remote_window *window, void *buf,
+                               enum remote_access access)
 {
     u64 room;
 
     for (u64 position = 0; position < window->size; position += room) {
-        void *remote = window_at(window, position, &room);
+        void *remote = remote_window_at(window, position, &room);
         void *near = (u8 *)buf + position;
 
         if (access == REMOTE_READ) {
@@ -123,13 +128,13 @@ static void window_copy_kernel(const struct window *window, void *buf, enum remo
 }
 
 /* Return: bytes copied, less than the window's size if the near side lacks a page. */
-static u64 window_copy_user(const struct window *window, u64 addr, enum remote_access access)
+static u64 window_copy_user(const struct remote_window *window, u64 addr, enum remote_access access)
 {
     u64 position = 0;
 
     while (position < window->size) {
         u64 room;
-        void *remote = window_at(window, position, &room);
+        void *remote = remote_window_at(window, position, &room);
         u64 copied = access == REMOTE_READ ? copy_to_user_partial(addr + position, remote, room)
                                            : copy_from_user_partial(remote, addr + position, room);
 
@@ -144,18 +149,19 @@ static u64 window_copy_user(const struct window *window, u64 addr, enum remote_a
 static s64 copy_with_current(struct mm *mm, u64 remote, u64 near, size_t len,
                              enum remote_access access)
 {
+    struct remote_window window;
     size_t done = 0;
 
+    window_init(&window, mm, access);
     while (done < len) {
-        struct window window;
         u64 copied;
-        int error = window_open(mm, remote + done, len - done, access, &window);
+        int error = remote_window_open(&window, remote + done, len - done);
 
         if (error != 0) {
             return done != 0 ? (s64)done : error;
         }
         copied = window_copy_user(&window, near + done, access);
-        window_close(&window, access);
+        remote_window_close(&window);
         done += copied;
         if (copied < window.size) {
             return done != 0 ? (s64)done : -EFAULT;
@@ -166,19 +172,19 @@ static s64 copy_with_current(struct mm *mm, u64 remote, u64 near, size_t len,
 
 static s64 copy_remote_both(struct mm *dst_mm, u64 dst, struct mm *src_mm, u64 src, size_t len)
 {
+    struct remote_window from;
     size_t done = 0;
 
+    window_init(&from, src_mm, REMOTE_READ);
     while (done < len) {
-        struct window from;
-        int error = window_open(src_mm, src + done, len - done, REMOTE_READ, &from);
-        s64 part = error;
+        s64 part = remote_window_open(&from, src + done, len - done);
 
-        if (error == 0) {
+        if (part == 0) {
             u64 room;
-            void *source = window_at(&from, 0, &room);
+            void *source = remote_window_at(&from, 0, &room);
 
             part = mm_copy_remote(dst_mm, dst + done, source, room, REMOTE_WRITE);
-            window_close(&from, REMOTE_READ);
+            remote_window_close(&from);
         }
         if (part <= 0) {
             return done != 0 ? (s64)done : part;

@@ -29,6 +29,10 @@ struct anon_vma {
 static struct kmem_cache *anon_vma_cache;
 
 static struct anon_vma *node_alloc(struct anon_vma *parent);
+static bool set_node(struct vma *vma, struct anon_vma *node);
+static bool join_a_neighbour(struct vma *vma);
+static bool join(struct vma *vma, struct vma *neighbour);
+static bool may_become_alike(const struct vma *a, const struct vma *b);
 static bool has_one(const struct list_node *head);
 static bool child_may_join(const struct anon_vma *node);
 static void free_upwards(struct anon_vma *node);
@@ -62,25 +66,79 @@ int anon_vma_prepare(struct vma *vma)
 {
     struct anon_vma *node;
 
-    if (__atomic_load_n(&vma->anon_vma, __ATOMIC_ACQUIRE) != NULL) {
+    if (__atomic_load_n(&vma->anon_vma, __ATOMIC_ACQUIRE) != NULL || join_a_neighbour(vma)) {
         return 0;
     }
     node = node_alloc(NULL);
     if (node == NULL) {
         return -ENOMEM;
     }
-    /* Two faults in one VMA may come here together; the new node is nobody else's yet. */
-    spin_lock(&vma->mm->pt_lock);
-    if (vma->anon_vma == NULL) {
-        list_add_tail(&node->vmas, &vma->anon_link);
-        __atomic_store_n(&vma->anon_vma, node, __ATOMIC_RELEASE);
-        node = NULL;
-    }
-    spin_unlock(&vma->mm->pt_lock);
-    if (node != NULL) {
+    if (!set_node(vma, node)) {
         kmem_cache_free(anon_vma_cache, node);
     }
     return 0;
+}
+
+/* Two faults in one VMA may come here together. Return: was it this one that set the node? */
+static bool set_node(struct vma *vma, struct anon_vma *node)
+{
+    bool is_first;
+
+    spin_lock(&vma->mm->pt_lock);
+    is_first = vma->anon_vma == NULL;
+    if (is_first) {
+        list_add_tail(&node->vmas, &vma->anon_link);
+        __atomic_store_n(&vma->anon_vma, node, __ATOMIC_RELEASE);
+    }
+    spin_unlock(&vma->mm->pt_lock);
+    return is_first;
+}
+
+/*
+ * A neighbour that differs in nothing but its permissions may become alike later on; with one
+ * generation for both, the two can be one VMA then.
+ *
+ * The links are read without mmap_lock. What they lead to is a VMA, or was one (V1), and counts
+ * only once its lock is held; the ends of the list are not followed.
+ */
+static bool join_a_neighbour(struct vma *vma)
+{
+    const struct list_node *end = &vma->mm->vma_list;
+    struct list_node *next = READ_ONCE(vma->link.next);
+    struct list_node *prev = READ_ONCE(vma->link.prev);
+
+    return (next != end && join(vma, container_of(next, struct vma, link))) ||
+           (prev != end && join(vma, container_of(prev, struct vma, link)));
+}
+
+static bool join(struct vma *vma, struct vma *neighbour)
+{
+    bool has_joined = false;
+    struct anon_vma *node;
+
+    if (!vma_read_trylock(vma->mm, neighbour)) {
+        return false;
+    }
+    node = __atomic_load_n(&neighbour->anon_vma, __ATOMIC_ACQUIRE);
+    if (node != NULL && node->parent == NULL && may_become_alike(vma, neighbour)) {
+        mutex_lock(&node->lock);
+        (void)set_node(vma, node);
+        mutex_unlock(&node->lock);
+        has_joined = true;
+    }
+    vma_read_unlock(neighbour);
+    return has_joined;
+}
+
+static bool may_become_alike(const struct vma *a, const struct vma *b)
+{
+    const struct vma *lower = a->start < b->start ? a : b;
+    const struct vma *upper = lower == a ? b : a;
+
+    return lower->end == upper->start && lower->object == upper->object &&
+           lower->file == upper->file &&
+           ((lower->flags ^ upper->flags) & ~(VM_ACCESS_FLAGS | VM_SOFTDIRTY)) == 0 &&
+           lower->pgoff + vma_nr_pages(lower) == upper->pgoff;
 }
 
 void anon_vma_clone(struct vma *dst, struct vma *src)
@@ -170,6 +228,21 @@ void anon_vma_unlink(struct vma *vma)
     }
 }
 
+/* Whether there is a generation at all decides, which the compiler's analysis cannot follow. */
+void anon_vma_lock(struct vma *vma) NO_THREAD_SAFETY_ANALYSIS
+{
+    if (vma->anon_vma != NULL) {
+        mutex_lock(&vma->anon_vma->root->lock);
+    }
+}
+
+void anon_vma_unlock(struct vma *vma) NO_THREAD_SAFETY_ANALYSIS
+{
+    if (vma->anon_vma != NULL) {
+        mutex_unlock(&vma->anon_vma->root->lock);
+    }
+}
+
 /* Frees what R1 does not allow any more, up to but without the root. */
 static void free_upwards(struct anon_vma *node)
 {
@@ -182,9 +255,15 @@ static void free_upwards(struct anon_vma *node)
     }
 }
 
+/* What has no pages yet may join a first generation; later ones do not grow, as on Linux. */
 bool anon_vma_can_merge(const struct anon_vma *a, const struct anon_vma *b)
 {
-    return a == b || a == NULL || b == NULL;
+    if (a == NULL || b == NULL) {
+        const struct anon_vma *only = a == NULL ? b : a;
+
+        return only == NULL || only->parent == NULL;
+    }
+    return a == b;
 }
 
 void rmap_walk_anon(const struct page *page, bool (*visit)(struct vma *vma, u64 addr, void *arg),

@@ -4,8 +4,15 @@
  * The tree of an object holds one reference on each of its pages, and page->owner leads back. A
  * page is disowned (owner becomes NULL) before its mappings are zapped: a fault that looked the
  * page up before re-checks the owner under the page-table lock, so that it either comes before the
- * zap and is undone by it, or sees that it is too late. Read next: object_size.c.
+ * zap and is undone by it, or sees that it is too late.
+ *
+ * Pages that are there are found without the object lock: look into the tree, take a reference if
+ * anybody has one, and see then whether the frame is still the page that was meant. It is for as
+ * long as it has its owner, which is set when the page is in the tree and taken away before the
+ * tree's reference is dropped. Only making pages and taking them away needs the lock.
+ * Read next: object_size.c.
  */
+#include <debug/explore.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -14,14 +21,59 @@
 #include <mm/mm.h>
 #include <mm/shmem.h>
 
-static u64 size_in_pages(const struct vm_object *object)
-{
-    return DIV_ROUND_UP(object->size, PAGE_SIZE);
-}
-
 bool object_owns_page(const struct vm_object *object, u64 index, const struct page *page)
 {
     return READ_ONCE(page->owner) == object && READ_ONCE(page->index) == index;
+}
+
+/* A reference on what the tree had at that index, unless the page is not the object's any more. */
+static bool take_page(const struct vm_object *object, u64 index, struct page *page)
+{
+    explore_point(EXPLORE_COUNT);
+    if (!page_get_not_zero(page)) {
+        return false;
+    }
+    explore_point(EXPLORE_COUNT);
+    if (object_owns_page(object, index, page)) {
+        return true;
+    }
+    page_put(page);
+    return false;
+}
+
+bool object_take_page(struct vm_object *object, u64 index, struct page *page)
+{
+    if (!take_page(object, index, page)) {
+        return false;
+    }
+    /* Asked last: a truncation that has not yet shrunk the size zaps after the caller. */
+    if (index < DIV_ROUND_UP(object_size(object), PAGE_SIZE)) {
+        return true;
+    }
+    page_put(page);
+    return false;
+}
+
+void object_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages)
+{
+    if (object->ops->peek_pages != NULL) {
+        object->ops->peek_pages(object, first, nr, pages);
+        return;
+    }
+    for (u32 i = 0; i < nr; i++) {
+        if (object_get_page(object, first + i, OBJECT_FIND, &pages[i]) == 0) {
+            page_put(pages[i]);
+        } else {
+            pages[i] = NULL;
+        }
+    }
+}
+
+void shmem_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages)
+{
+    if (!radix_peek(&object->pages, first, nr, (void **)pages)) {
+        memset(pages, 0, nr * sizeof(struct page *));
+    }
 }
 
 /* The page of an index with a reference, NULL for a hole. Object lock held. */
@@ -53,24 +105,26 @@ static int alloc_page(struct vm_object *object, struct page **out)
     return -ENOMEM;
 }
 
-/* Enters a fresh page into the tree; the reference from its allocation becomes the tree's. */
-static int insert_locked(struct vm_object *object, u64 index, struct page *page)
+int shmem_insert_page(struct vm_object *object, u64 index, struct page *page)
 {
     int error = radix_insert(&object->pages, index, page);
 
     if (error != 0) {
         return error;
     }
-    page->owner = object;
     page->index = index;
     list_init(&page->link);
     page_set_object(page);
     page_set_uptodate(page);
+    /* Last: with its owner the page is one that is found without a lock. */
+    __atomic_store_n(&page->owner, object, __ATOMIC_RELEASE);
     object->nr_pages++;
     if (object->promise == OBJECT_PROMISE_LATER) {
         object->nr_promised++;
     }
-    mem_account(MEM_SHMEM, 1);
+    if (object->device == NULL) {
+        mem_account(MEM_SHMEM, 1);
+    }
     return 0;
 }
 
@@ -86,12 +140,12 @@ static int create_page(struct vm_object *object, u64 index, enum size_rule rule,
         return error;
     }
     rwsem_write_lock(&object->lock);
-    if (rule == WITHIN_SIZE && index >= size_in_pages(object)) {
+    if (rule == WITHIN_SIZE && index >= object_size_in_pages(object)) {
         error = -ERANGE;
     } else {
         page = lookup_locked(object, index);
         if (page == NULL) {
-            error = insert_locked(object, index, fresh);
+            error = shmem_insert_page(object, index, fresh);
         }
     }
     if (page == NULL && error == 0) {
@@ -112,42 +166,70 @@ static int create_page(struct vm_object *object, u64 index, enum size_rule rule,
     return error;
 }
 
-static int shmem_get_page(struct vm_object *object, u64 index, enum object_get_mode mode,
-                          struct page **out)
+/* Where a writer is at work, the tree is asked under the lock. */
+static int find_page_locked(struct vm_object *object, u64 index, struct page **out)
 {
     struct page *page = NULL;
     bool is_inside;
 
     rwsem_read_lock(&object->lock);
-    is_inside = index < size_in_pages(object);
+    is_inside = index < object_size_in_pages(object);
     if (is_inside) {
         page = lookup_locked(object, index);
     }
     rwsem_read_unlock(&object->lock);
-    if (!is_inside) {
-        return -ERANGE;
-    }
     if (page == NULL) {
-        return mode == OBJECT_FIND ? -ENOENT : create_page(object, index, WITHIN_SIZE, out);
+        return is_inside ? -ENOENT : -ERANGE;
     }
     *out = page;
     return 0;
 }
 
-const struct object_ops shmem_ops = {.get_page = shmem_get_page};
-
-int shmem_grow_page(struct vm_object *object, u64 index, struct page **out)
+int shmem_find_page(struct vm_object *object, u64 index, struct page **out)
 {
     struct page *page;
 
-    rwsem_read_lock(&object->lock);
-    page = lookup_locked(object, index);
-    rwsem_read_unlock(&object->lock);
-    if (page == NULL) {
-        return create_page(object, index, BEYOND_SIZE_TOO, out);
+    if (index >= DIV_ROUND_UP(object_size(object), PAGE_SIZE)) {
+        return -ERANGE;
     }
-    *out = page;
-    return 0;
+    if (radix_peek(&object->pages, index, 1, (void **)&page)) {
+        if (page == NULL) {
+            return -ENOENT;
+        }
+        if (object_take_page(object, index, page)) {
+            *out = page;
+            return 0;
+        }
+    }
+    return find_page_locked(object, index, out);
+}
+
+static int shmem_get_page(struct vm_object *object, u64 index, enum object_get_mode mode,
+                          struct page **out)
+{
+    int error = shmem_find_page(object, index, out);
+
+    if (error == -ENOENT && mode == OBJECT_CREATE) {
+        return create_page(object, index, WITHIN_SIZE, out);
+    }
+    return error;
+}
+
+bool shmem_next_page(struct vm_object *object, u64 *index)
+{
+    return radix_next(&object->pages, index) != NULL;
+}
+
+static int shmem_grow_page(struct vm_object *object, u64 index, struct page **out)
+{
+    struct page *page;
+
+    if (radix_peek(&object->pages, index, 1, (void **)&page) && page != NULL &&
+        take_page(object, index, page)) {
+        *out = page;
+        return 0;
+    }
+    return create_page(object, index, BEYOND_SIZE_TOO, out);
 }
 
 void shmem_disown_pages(struct vm_object *object, u64 first, u64 end, struct list_node *removed)
@@ -172,7 +254,9 @@ void shmem_disown_pages(struct vm_object *object, u64 first, u64 end, struct lis
         object->nr_promised -= nr_pages;
         vm_commit_release(nr_pages);
     }
-    mem_account(MEM_SHMEM, -(s64)nr_pages);
+    if (object->device == NULL) {
+        mem_account(MEM_SHMEM, -(s64)nr_pages);
+    }
 }
 
 void shmem_put_pages(struct list_node *removed)
@@ -202,3 +286,12 @@ void shmem_release_pages(struct vm_object *object)
     shmem_put_pages(&removed);
     ASSERT(object->nr_pages == 0, "nr_pages is the number of pages in the tree");
 }
+
+const struct object_ops shmem_ops = {
+    .get_page = shmem_get_page,
+    .peek_pages = shmem_peek_pages,
+    .grow_page = shmem_grow_page,
+    .next_page = shmem_next_page,
+    .disown_pages = shmem_disown_pages,
+    .release = shmem_release_pages,
+};

@@ -30,6 +30,9 @@ KERNEL_SRCS += kernel/mm/object.c
 KERNEL_SRCS += kernel/mm/shmem.c
 KERNEL_SRCS += kernel/mm/object_size.c
 KERNEL_SRCS += kernel/mm/object_io.c
+KERNEL_SRCS += kernel/mm/direct_device.c
+KERNEL_SRCS += kernel/mm/direct.c
+KERNEL_SRCS += kernel/mm/direct_cow.c
 
 # Page tables and the path of a fault, then what else works on entries.
 KERNEL_SRCS += kernel/mm/pagetable.c
@@ -46,8 +49,16 @@ KERNEL_SRCS += kernel/mm/fork.c
 KERNEL_SRCS += kernel/mm/zap.c
 KERNEL_SRCS += kernel/mm/change_protection.c
 KERNEL_SRCS += kernel/mm/move_page_tables.c
+KERNEL_SRCS += kernel/mm/reclaim.c
+KERNEL_SRCS += kernel/mm/vmstat.c
+KERNEL_SRCS += kernel/mm/clear_refs.c
+KERNEL_SRCS += kernel/mm/pagemap.c
+KERNEL_SRCS += kernel/mm/pagemap_scan.c
+KERNEL_SRCS += kernel/mm/smaps.c
+KERNEL_SRCS += kernel/mm/kpage.c
 KERNEL_SRCS += kernel/mm/usercopy.c
 KERNEL_SRCS += kernel/mm/gup.c
 KERNEL_SRCS += kernel/mm/gup_fast.c
 KERNEL_SRCS += kernel/mm/remote_copy.c
+KERNEL_SRCS += kernel/mm/process_vm.c
 KERNEL_SRCS += kernel/mm/verify.c

@@ -24,7 +24,8 @@
 #define STACK_RANDOM_BITS 22
 #define MMAP_RANDOM_BITS  28
 
-#define STACK_VM_FLAGS (VM_READ | VM_WRITE | VM_MAY_FLAGS | VM_GROWSDOWN | VM_ACCOUNT)
+#define STACK_VM_FLAGS                                                                             \
+    (VM_READ | VM_WRITE | VM_MAY_FLAGS | VM_GROWSDOWN | VM_ACCOUNT | VM_SOFTDIRTY)
 
 /* Do the limits allow a stack of this size, larger by nr_pages than now? */
 static bool may_grow_stack(const struct mm *mm, const struct vma *vma, u64 size, u64 nr_pages)

@@ -9,6 +9,7 @@
 #include <arch/cpu.h>
 #include <arch/platform.h>
 #include <arch/tlb.h>
+#include <debug/explore.h>
 #include <mm/frames.h>
 #include <mm/mm.h>
 #include <mm/page.h>
@@ -32,6 +33,7 @@ void tlb_flush_range(struct mm *mm, u64 start, u64 end)
     struct cpu *cpu = this_cpu();
     u64 mask;
 
+    explore_flush(mm);
     memory_barrier();
     mask = atomic_u64_load(&mm->cpumask);
     if (cpu->loaded_mm == mm) {

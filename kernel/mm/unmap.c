@@ -9,6 +9,7 @@
  * tree, object and anon_vma, so nobody finds the tables; tables are freed; translations are
  * flushed; only then are the frames given back (I8). Read next: protect.c.
  */
+#include <arch/pgtable.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <mm/account.h>
@@ -26,57 +27,78 @@ static void account_removed(struct mm *mm, const struct vma *vma, u64 nr_pages)
     }
 }
 
+/* One removal on its way. */
+struct removal {
+    struct tlb_batch batch;
+    struct list_node *detached;
+    bool is_emptied; /* no entry is left in the range */
+};
+
+static void zap_part(struct vma *vma, u64 start, u64 end, struct removal *removal)
+{
+    if (!removal->is_emptied) {
+        zap_range(vma, start, end, &removal->batch);
+    }
+}
+
 /* Cuts [start, vma->end) off. */
-static void trim_tail(struct mm *mm, struct vma *vma, u64 start, struct tlb_batch *batch)
+static void trim_tail(struct mm *mm, struct vma *vma, u64 start, struct removal *removal)
 {
     vma_write_lock(vma);
     account_removed(mm, vma, (vma->end - start) >> PAGE_SHIFT);
-    zap_range(vma, start, vma->end, batch);
+    zap_part(vma, start, vma->end, removal);
     vma_set_range(vma, vma->start, start, vma->pgoff);
 }
 
 /* Cuts [vma->start, end) off. */
-static void trim_head(struct mm *mm, struct vma *vma, u64 end, struct tlb_batch *batch)
+static void trim_head(struct mm *mm, struct vma *vma, u64 end, struct removal *removal)
 {
     vma_write_lock(vma);
     account_removed(mm, vma, (end - vma->start) >> PAGE_SHIFT);
-    zap_range(vma, vma->start, end, batch);
+    zap_part(vma, vma->start, end, removal);
     vma_set_range(vma, end, vma->end, vma_page_index(vma, end));
 }
 
-static void remove_whole(struct mm *mm, struct vma *vma, struct tlb_batch *batch,
-                         struct list_node *detached)
+static void remove_whole(struct mm *mm, struct vma *vma, struct removal *removal)
 {
     vma_write_lock(vma);
     account_removed(mm, vma, vma_nr_pages(vma));
-    zap_range(vma, vma->start, vma->end, batch);
+    zap_part(vma, vma->start, vma->end, removal);
     vma_unlink(mm, vma);
-    list_add_tail(detached, &vma->link);
+    list_add_tail(removal->detached, &vma->link);
 }
 
 /* Removes the part of one VMA that lies in [start, end). Return: the VMA after it. */
-static struct vma *remove_part(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch,
-                               struct list_node *detached)
+static struct vma *remove_part(struct vma *vma, u64 start, u64 end, struct removal *removal)
 {
     struct mm *mm = vma->mm;
     struct vma *next = vma_next(vma);
 
     if (start > vma->start) {
-        trim_tail(mm, vma, start, batch);
+        trim_tail(mm, vma, start, removal);
     } else if (end < vma->end) {
-        trim_head(mm, vma, end, batch);
+        trim_head(mm, vma, end, removal);
         return vma;
     } else {
-        remove_whole(mm, vma, batch, detached);
+        remove_whole(mm, vma, removal);
     }
     return next;
 }
 
-int unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
+/* Does any lowest table that the range touches serve nothing else now? Mostly none does. */
+static bool leaves_tables_idle(const struct table_range *range)
+{
+    u64 size = pt_level_size(1);
+    u64 first = max(ALIGN_DOWN(range->start, size), ALIGN_UP(range->floor, size));
+    u64 ceiling = ALIGN_UP(range->ceiling, range->ceiling == TASK_SIZE ? size : PAGE_SIZE);
+
+    return first < range->end && first + size <= ceiling;
+}
+
+static int remove_range(struct mm *mm, u64 start, u64 end, struct removal *removal)
 {
     struct vma *vma = vma_find_intersection(mm, start, end);
     struct table_range tables = {.start = start, .end = end};
-    struct tlb_batch batch;
 
     if (vma == NULL) {
         return 0;
@@ -92,14 +114,34 @@ int unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
         tables.floor = vma_prev(vma)->end;
     }
     mm_update_hiwater(mm);
-    tlb_batch_begin(&batch, mm);
+    tlb_batch_begin(&removal->batch, mm);
     while (vma != NULL && vma->start < end) {
-        vma = remove_part(vma, start, end, &batch, detached);
+        vma = remove_part(vma, start, end, removal);
     }
     tables.ceiling = vma != NULL ? vma->start : TASK_SIZE;
-    free_page_tables(mm, &tables, &batch);
-    tlb_batch_finish(&batch);
+    if (leaves_tables_idle(&tables)) {
+        free_page_tables(mm, &tables, &removal->batch);
+    }
+    tlb_batch_finish(&removal->batch);
     return 0;
+}
+
+int unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
+{
+    struct removal removal;
+
+    removal.detached = detached;
+    removal.is_emptied = false;
+    return remove_range(mm, start, end, &removal);
+}
+
+int unmap_emptied_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
+{
+    struct removal removal;
+
+    removal.detached = detached;
+    removal.is_emptied = true;
+    return remove_range(mm, start, end, &removal);
 }
 
 int mm_unmap(struct mm *mm, u64 addr, u64 len)
@@ -124,20 +166,22 @@ void unmap_everything(struct mm *mm)
 {
     struct list_node detached = LIST_INIT(detached);
     struct vma *vma = vma_first(mm);
-    struct tlb_batch batch;
+    struct removal removal;
 
+    removal.detached = &detached;
+    removal.is_emptied = false;
     mm_write_lock(mm);
     mm_update_hiwater(mm);
-    tlb_batch_begin(&batch, mm);
+    tlb_batch_begin(&removal.batch, mm);
     /* Upwards, freeing the tables of each VMA when nothing is left below it. */
     while (vma != NULL) {
         struct table_range tables = {.start = vma->start, .end = vma->end};
 
-        vma = remove_part(vma, 0, TASK_SIZE, &batch, &detached);
+        vma = remove_part(vma, 0, TASK_SIZE, &removal);
         tables.ceiling = vma != NULL ? vma->start : TASK_SIZE;
-        free_page_tables(mm, &tables, &batch);
+        free_page_tables(mm, &tables, &removal.batch);
     }
-    tlb_batch_finish(&batch);
+    tlb_batch_finish(&removal.batch);
     mm_write_unlock(mm);
     vma_free_list(&detached);
     ASSERT(mm->total_vm == 0 && mm->locked_vm == 0 && mm->data_vm == 0 && mm->stack_vm == 0,

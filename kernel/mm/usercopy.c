@@ -15,11 +15,6 @@ static void *user_pointer(u64 addr)
     return (void *)addr;
 }
 
-bool user_access_ok(u64 addr, size_t len)
-{
-    return len <= TASK_SIZE && addr <= TASK_SIZE - len;
-}
-
 size_t copy_from_user_partial(void *dst, u64 src, size_t n)
 {
     if (unlikely(!user_access_ok(src, n))) {

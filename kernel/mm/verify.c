@@ -8,6 +8,7 @@
 #include <arch/kernel_map.h>
 #include <lib/assert.h>
 #include <mm/cursor.h>
+#include <mm/direct.h>
 #include <mm/fault.h>
 #include <mm/frames.h>
 #include <mm/mm.h>
@@ -64,8 +65,8 @@ static void verify_pinned_is_exclusive(const struct page *page)
 /* I5, for one page: every entry and every pin holds a reference. */
 static void verify_references_cover(const struct page *page)
 {
-    u64 nr_holders =
-        (u64)page_mapcount(page) + page_pincount(page) + page_has_flag(page, PG_object);
+    u64 nr_holders = (u64)page_mapcount(page) + page_pincount(page) +
+                     page_has_flag(page, PG_object) + page_is_device(page);
 
     ASSERT(page_mapcount(page) >= 0, "I5: no page is mapped less than not at all");
     ASSERT(page_refcount(page) >= nr_holders, "I5: entries, pins and the object hold references");
@@ -95,7 +96,7 @@ static void verify_empty_without_users(struct mm *mm, u64 nr_entries)
 /* I12: frames that the kernel uses for itself are never a user's. */
 static void verify_is_users_frame(struct pte entry)
 {
-    ASSERT(pfn_is_ram(pte_pfn(entry)), "I12: a user's entry maps memory");
+    ASSERT(pfn_is_usable(pte_pfn(entry)), "I12: a user's entry maps memory");
     ASSERT((atomic_u32_load(&pfn_to_page(pte_pfn(entry))->flags) & PAGE_TYPE_MASK) == 0,
            "I12: no user's entry maps a free page or one of the kernel's");
 }
@@ -107,8 +108,7 @@ void mm_verify(struct mm *mm)
 
     mm_read_lock(mm);
     vma_tree_check(mm);
-    for_each_vma(vma, mm)
-    {
+    for_each_vma (vma, mm) {
         verify_vma(vma, &counts);
     }
     verify_nothing_outside(mm, counts.nr_entries);
@@ -206,6 +206,7 @@ void mm_verify_all(void)
 
     ASSERT(kernel_map_is_wx_free(), "I12: no kernel mapping is both writable and executable");
     mm_for_each(verify_one, NULL);
+    direct_verify();
     counts.nr_entries = kmalloc(COUNT_WINDOW_FRAMES * sizeof(u32), ALLOC_NOFAIL_TEST);
     if (counts.nr_entries == NULL) {
         return; /* So little memory is left that the counts of single frames cannot be taken. */
@@ -238,12 +239,13 @@ static void count_entries(struct mm *mm, void *arg)
 /* I5, exactly: what stands in a frame's counts is what the page tables and its flags say. */
 static void verify_frame(const struct page *page, u32 nr_entries)
 {
-    u64 nr_holders = nr_entries + page_pincount(page) + page_has_flag(page, PG_object);
+    u64 nr_holders =
+        nr_entries + page_pincount(page) + page_has_flag(page, PG_object) + page_is_device(page);
 
     ASSERT((u32)page_mapcount(page) == nr_entries, "I5: mapcount is the number of entries");
-    if (page_has_flag(page, PG_anon) || page_has_flag(page, PG_object)) {
+    if (page_has_flag(page, PG_anon) || page_has_flag(page, PG_object) || page_is_device(page)) {
         ASSERT(page_refcount(page) == nr_holders,
-               "I5: refcount is entries, pins and the object together");
+               "I5: refcount is entries, pins, the object and the device together");
     }
 }
 

@@ -8,6 +8,8 @@
  * What VMAs count for (total_vm, locked_vm, the overcommit account) is the business of the
  * operations, not of this file. Read next: map.c, unmap.c, protect.c.
  */
+#include <debug/explore.h>
+#include <debug/lockstat.h>
 #include <ipc/file.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
@@ -46,8 +48,10 @@ void vma_init(void)
 
 bool vma_read_trylock(struct mm *mm, struct vma *vma)
 {
-    u32 readers = atomic_u32_load(&vma->readers);
+    u32 readers;
 
+    explore_lock(RANK_VMA);
+    readers = atomic_u32_load(&vma->readers);
     if (READ_ONCE(vma->lock_seq) == READ_ONCE(mm->lock_seq)) {
         return false;
     }
@@ -57,6 +61,7 @@ bool vma_read_trylock(struct mm *mm, struct vma *vma)
         }
     } while (!atomic_u32_compare_exchange(&vma->readers, &readers, readers + 1));
 
+    explore_point(EXPLORE_COUNT);
     /* A writer that came first has stored its lock_seq; a new owner stores lock_seq before mm. */
     if (__atomic_load_n(&vma->mm, __ATOMIC_ACQUIRE) == mm &&
         __atomic_load_n(&vma->lock_seq, __ATOMIC_ACQUIRE) !=
@@ -72,6 +77,7 @@ void vma_read_unlock(struct vma *vma)
     if (unlikely(atomic_u32_fetch_sub(&vma->readers, 1) == (VMA_WRITER | 1))) {
         wake_up_all(&writer_wait);
     }
+    explore_unlock(RANK_VMA);
 }
 
 void vma_write_lock(struct vma *vma)
@@ -83,12 +89,15 @@ void vma_write_lock(struct vma *vma)
     if (vma->lock_seq == mm->lock_seq) {
         return;
     }
+    explore_lock(RANK_VMA);
     readers = atomic_u32_fetch_or(&vma->readers, VMA_WRITER);
     ASSERT(!(readers & VMA_WRITER), "a VMA has one writer, the holder of mmap_lock");
     if (readers != 0) {
+        lockstat_contended(RANK_VMA);
         wait_event(&writer_wait, atomic_u32_load_acquire(&vma->readers) == VMA_WRITER);
     }
     __atomic_store_n(&vma->lock_seq, mm->lock_seq, __ATOMIC_RELEASE);
+    explore_point(EXPLORE_COUNT);
     atomic_u32_store_release(&vma->readers, 0);
 }
 
@@ -100,7 +109,11 @@ bool vma_lock_lookup(struct mm *mm, u64 addr, struct vma **out)
     if (vma == NULL && seqcount_read_retry(&mm->vma_seq, seq)) {
         vma = vma_tree_walk_lockless(mm, addr);
     }
-    if (vma == NULL || !vma_read_trylock(mm, vma)) {
+    if (vma == NULL) {
+        return false;
+    }
+    if (!vma_read_trylock(mm, vma)) {
+        lockstat_contended(RANK_VMA);
         return false;
     }
     /* The lock keeps the range as it is; before it, the walk may have read anything. */
@@ -238,18 +251,35 @@ static void split_ranges(struct mm *mm, struct vma *lower, struct vma *upper)
 {
     struct vm_object *object = lower->object;
 
-    if (object != NULL) {
-        object_lock(object);
-        object_remove_vma(lower);
-    }
-    vma_tree_resize(lower, lower->start, upper->start);
-    vma_tree_insert(mm, upper, lower);
     mm->map_count++;
-    if (object != NULL) {
-        object_insert_vma(lower);
-        object_insert_vma(upper);
-        object_unlock(object);
+    if (object == NULL) {
+        vma_tree_split(mm, lower, upper);
+        return;
     }
+    object_lock(object);
+    object_remove_vma(lower);
+    vma_tree_split(mm, lower, upper);
+    object_insert_vma(lower);
+    object_insert_vma(upper);
+    object_unlock(object);
+}
+
+/* The opposite, for the same reason under one hold of the object lock. */
+static void join_ranges(struct mm *mm, struct vma *lower, struct vma *upper)
+{
+    struct vm_object *object = lower->object;
+
+    mm->map_count--;
+    if (object == NULL) {
+        vma_tree_absorb(mm, lower, upper);
+        return;
+    }
+    object_lock(object);
+    object_remove_vma(lower);
+    object_remove_vma(upper);
+    vma_tree_absorb(mm, lower, upper);
+    object_insert_vma(lower);
+    object_unlock(object);
 }
 
 int vma_split(struct mm *mm, struct vma *vma, u64 addr)
@@ -302,9 +332,6 @@ bool vma_can_merge(const struct vma *lower, const struct vma *upper)
  */
 static bool absorb_upper(struct mm *mm, struct vma *lower, struct vma *upper)
 {
-    struct vm_object *object = lower->object;
-    u64 end = upper->end;
-
     if (!vma_can_merge(lower, upper)) {
         return false;
     }
@@ -319,19 +346,8 @@ static bool absorb_upper(struct mm *mm, struct vma *lower, struct vma *upper)
     if (upper->anon_vma != NULL) {
         anon_vma_unlink(upper);
     }
-    if (object != NULL) {
-        object_lock(object);
-        object_remove_vma(lower);
-        object_remove_vma(upper);
-    }
     lower->flags |= upper->flags & VM_SOFTDIRTY;
-    vma_tree_remove(mm, upper);
-    mm->map_count--;
-    vma_tree_resize(lower, lower->start, end);
-    if (object != NULL) {
-        object_insert_vma(lower);
-        object_unlock(object);
-    }
+    join_ranges(mm, lower, upper);
     vma_free(upper);
     return true;
 }
@@ -351,30 +367,48 @@ struct vma *vma_merge_around(struct vma *vma)
     return vma;
 }
 
+/* May a fresh range continue, or be continued by, a VMA? Flags differ mostly; they are asked first.
+ */
+static bool can_follow(const struct vma *prev, const struct vma_props *props)
+{
+    struct vma_props other;
+
+    if (((prev->flags ^ props->flags) & ~VM_SOFTDIRTY) != 0) {
+        return false;
+    }
+    other = vma_props_of(prev);
+    return vma_props_mergeable(&other, vma_nr_pages(prev), props);
+}
+
+static bool can_precede(const struct vma_props *props, u64 nr_pages, const struct vma *next)
+{
+    struct vma_props other;
+
+    if (((next->flags ^ props->flags) & ~VM_SOFTDIRTY) != 0) {
+        return false;
+    }
+    other = vma_props_of(next);
+    return vma_props_mergeable(props, nr_pages, &other);
+}
+
 struct vma *vma_merge_new(struct mm *mm, struct vma *prev, struct vma *next, u64 start, u64 end,
                           const struct vma_props *props)
 {
-    struct vma_props other;
-    u64 nr_pages = (end - start) >> PAGE_SHIFT;
-
-    if (prev != NULL && prev->end == start) {
-        other = vma_props_of(prev);
-        if (vma_props_mergeable(&other, vma_nr_pages(prev), props)) {
-            vma_write_lock(prev);
-            vma_set_range(prev, prev->start, end, prev->pgoff);
-            if (next != NULL) {
-                absorb_upper(mm, prev, next);
-            }
-            return prev;
+    if (prev != NULL && prev->end == start && can_follow(prev, props)) {
+        vma_write_lock(prev);
+        vma_set_range(prev, prev->start, end, prev->pgoff);
+        WRITE_ONCE(prev->flags, prev->flags | (props->flags & VM_SOFTDIRTY));
+        if (next != NULL) {
+            absorb_upper(mm, prev, next);
         }
+        return prev;
     }
-    if (next != NULL && next->start == end) {
-        other = vma_props_of(next);
-        if (vma_props_mergeable(props, nr_pages, &other)) {
-            vma_write_lock(next);
-            vma_set_range(next, start, next->end, props->pgoff);
-            return next;
-        }
+    if (next != NULL && next->start == end &&
+        can_precede(props, (end - start) >> PAGE_SHIFT, next)) {
+        vma_write_lock(next);
+        vma_set_range(next, start, next->end, props->pgoff);
+        WRITE_ONCE(next->flags, next->flags | (props->flags & VM_SOFTDIRTY));
+        return next;
     }
     return NULL;
 }

@@ -32,7 +32,7 @@ static u64 gap_start_of(const struct vma *vma)
 }
 
 /* Bytes in front of a VMA that nothing lays claim to. */
-static u64 gap_of(const struct vma *vma)
+static u64 gap_in_front(const struct vma *vma)
 {
     u64 start = gap_start_of(vma);
     u64 end = vma_start_with_guard(vma);
@@ -42,7 +42,7 @@ static u64 gap_of(const struct vma *vma)
 
 static u64 max_gap_of(const struct vma *vma)
 {
-    u64 gap = gap_of(vma);
+    u64 gap = vma->gap;
 
     if (vma->node.left != NULL) {
         gap = max(gap, vma_of(vma->node.left)->max_gap);
@@ -62,11 +62,12 @@ static void update_max_gap(struct rb_node *node)
 
 static const struct rb_augment_ops gap_ops = {.update = update_max_gap};
 
-/* Carries a changed gap towards the root, only as far as it makes a difference. */
+/* Looks at a gap again, and carries a change towards the root as far as it makes a difference. */
 static void propagate_gap(struct vma *vma)
 {
     struct rb_node *node = &vma->node;
 
+    vma->gap = gap_in_front(vma);
     while (node != NULL) {
         u64 gap = max_gap_of(vma_of(node));
 
@@ -98,6 +99,11 @@ void vma_tree_insert(struct mm *mm, struct vma *vma, struct vma *prev)
     }
     seqcount_write_begin(&mm->vma_seq);
     list_add_after(before, &vma->link);
+    vma->gap = gap_in_front(vma);
+    if (after != &mm->vma_list) {
+        list_entry(after, struct vma, link)->gap =
+            gap_in_front(list_entry(after, struct vma, link));
+    }
     /* Both neighbours are ancestors of the new leaf: the climb to the root repairs their gaps. */
     rb_insert_at(&mm->vmas, &vma->node, parent, link, &gap_ops);
     seqcount_write_end(&mm->vma_seq);
@@ -111,6 +117,7 @@ void vma_tree_remove(struct mm *mm, struct vma *vma)
     list_del(&vma->link);
     rb_erase(&mm->vmas, &vma->node, &gap_ops);
     if (next != NULL) {
+        /* It may stand below the place where the climb of rb_erase() began. */
         propagate_gap(next);
     }
     seqcount_write_end(&mm->vma_seq);
@@ -131,6 +138,26 @@ void vma_tree_resize(struct vma *vma, u64 start, u64 end)
     if (end_moves && next != NULL) {
         propagate_gap(next);
     }
+}
+
+void vma_tree_split(struct mm *mm, struct vma *lower, struct vma *upper)
+{
+    ASSERT(upper->start > lower->start && upper->end == lower->end,
+           "the upper part of a VMA ends where it ended");
+    /* No gap changes: the next VMA sees the same end in front of it. */
+    WRITE_ONCE(lower->end, upper->start);
+    vma_tree_insert(mm, upper, lower);
+}
+
+void vma_tree_absorb(struct mm *mm, struct vma *lower, struct vma *upper)
+{
+    ASSERT(lower->end == upper->start && vma_next(lower) == upper, "neighbours become one");
+    /* First the end, so that the next VMA's gap stays what it is when the upper part goes. */
+    WRITE_ONCE(lower->end, upper->end);
+    seqcount_write_begin(&mm->vma_seq);
+    list_del(&upper->link);
+    rb_erase(&mm->vmas, &upper->node, &gap_ops);
+    seqcount_write_end(&mm->vma_seq);
 }
 
 struct vma *vma_find(struct mm *mm, u64 addr)
@@ -294,7 +321,8 @@ static void check_vma(struct mm *mm, struct vma *vma)
     ASSERT(vma->start < vma->end && PAGE_ALIGNED(vma->start) && PAGE_ALIGNED(vma->end),
            "I9: a VMA is a non-empty range of whole pages");
     ASSERT(vma->end <= TASK_SIZE, "I9: a VMA lies in user space");
-    ASSERT(vma->max_gap == max_gap_of(vma), "I9: every node knows its largest gap");
+    ASSERT(vma->gap == gap_in_front(vma), "V3: every VMA knows the gap in front of it");
+    ASSERT(vma->max_gap == max_gap_of(vma), "V3: every node knows its largest gap");
     ASSERT(prev == NULL || prev->end <= vma->start, "I9: VMAs are sorted and disjoint");
     ASSERT(prev == NULL || !vma_can_merge(prev, vma), "I9: neighbours that are alike are one VMA");
 }

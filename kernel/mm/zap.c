@@ -69,6 +69,7 @@ static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
     u64 last = 0;
 
     cursor_lock(&at);
+    cursor_skip_none(&at, end);
     for (; at.addr < end; cursor_step(&at)) {
         struct pte entry = cursor_pte(&at);
 

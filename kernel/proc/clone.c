@@ -359,16 +359,11 @@ static void clone_start(struct clone_build *build)
         put_user_u32(request->parent_tid, (u32)build->thread->tid) != 0) {
         /* As in Linux: the child runs, only the word is not written. */
     }
-    bool waits = (request->flags & CLONE_VFORK) != 0;
-
-    if (waits) {
-        thread_get(build->thread);
-    }
     thread_start(build->thread);
-    if (waits) {
+    if ((request->flags & CLONE_VFORK) != 0) {
         clone_wait_vfork(build);
-        thread_put(build->thread);
     }
+    thread_put(build->thread);
 }
 
 int process_clone(const struct clone_request *request, s32 *pid)

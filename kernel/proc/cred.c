@@ -49,3 +49,25 @@ bool cred_may_signal(const struct process *target, int signal)
     }
     return signal == SIGCONT && self->session != NULL && self->session == target->session;
 }
+
+static bool ids_are_alike(const struct cred *self, const struct cred *target, enum trace_ids ids)
+{
+    u32 uid = ids == TRACE_REAL_IDS ? self->uid : self->fsuid;
+    u32 gid = ids == TRACE_REAL_IDS ? self->gid : self->fsgid;
+
+    return uid == target->uid && uid == target->euid && uid == target->suid && gid == target->gid &&
+           gid == target->egid && gid == target->sgid;
+}
+
+bool cred_may_trace(const struct process *target, enum trace_ids ids)
+{
+    const struct process *self = current_process();
+
+    if (self == NULL || self == target || has_capability(CAP_SYS_PTRACE)) {
+        return true;
+    }
+    u64 caps = ids == TRACE_REAL_IDS ? self->cred.cap_permitted : self->cred.cap_effective;
+
+    return ids_are_alike(&self->cred, &target->cred, ids) && target->dumpable &&
+           (target->cred.cap_permitted & ~caps) == 0;
+}

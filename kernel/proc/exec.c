@@ -217,8 +217,8 @@ static int exec_open_interp(struct exec *exec)
     if (path == NULL) {
         return -ENOMEM;
     }
-    s64 size = file_read_kernel(exec->program.file, path, plan->interp_size,
-                                (s64)plan->interp_offset);
+    s64 size =
+        file_read_kernel(exec->program.file, path, plan->interp_size, (s64)plan->interp_offset);
     int error = 0;
 
     if (size != (s64)plan->interp_size) {
@@ -369,6 +369,7 @@ static void exec_set_identity(struct exec *exec)
         process->pdeath_signal = 0;
     }
     process->dumpable = !exec->is_secure;
+    process->is_server = false;
     process->keep_caps = false;
 }
 

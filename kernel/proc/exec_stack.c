@@ -27,9 +27,9 @@
 /* Where the parts stand, decided before the first byte is written. */
 struct stack_plan {
     u64 filename;
-    u64 strings;       /* the first stored byte that is used */
-    u64 strings_skip;  /* bytes of the store that are not */
-    u64 prefix;        /* the strings of scripts, in front */
+    u64 strings;      /* the first stored byte that is used */
+    u64 strings_skip; /* bytes of the store that are not */
+    u64 prefix;       /* the strings of scripts, in front */
     u64 prefix_bytes;
     u64 platform;
     u64 random;

@@ -106,12 +106,12 @@ static void exit_resources(struct process *process)
 /* --- the tree -------------------------------------------------------------------------------- */
 
 static void exit_send_pdeath_locked(struct process *process, struct thread *thread)
+    REQUIRES(process_tree_lock)
 {
     struct thread *heir = process_any_thread_locked(process);
     struct process *child;
 
-    list_for_each_entry(child, &process->children, sibling)
-    {
+    list_for_each_entry (child, &process->children, sibling) {
         if (child->creator_tid != thread->tid) {
             continue;
         }
@@ -126,6 +126,7 @@ static void exit_send_pdeath_locked(struct process *process, struct thread *thre
 }
 
 static struct process *exit_find_reaper_locked(const struct process *process)
+    REQUIRES(process_tree_lock)
 {
     struct process *ancestor = process->parent;
 
@@ -141,12 +142,12 @@ static struct process *exit_find_reaper_locked(const struct process *process)
 
 /* Moves the children to their new parent; those nobody waits for go onto @dead. */
 static void exit_reparent_locked(struct process *process, struct list_node *dead)
+    REQUIRES(process_tree_lock)
 {
     struct process *reaper = exit_find_reaper_locked(process);
     struct process *child, *following;
 
-    list_for_each_entry_safe(child, following, &process->children, sibling)
-    {
+    list_for_each_entry_safe (child, following, &process->children, sibling) {
         child->parent = reaper;
         child->parent_pid = reaper != NULL ? reaper->pid : 0;
         child->exit_signal = SIGCHLD;
@@ -247,6 +248,7 @@ void process_notify_stop(struct process *process, int code, int signal)
 }
 
 static void exit_become_zombie_locked(struct process *process, struct list_node *dead)
+    REQUIRES(process_tree_lock)
 {
     exit_reparent_locked(process, dead);
     group_hangup_if_orphaned_locked(process, NULL);
@@ -272,8 +274,7 @@ static void exit_leave_tree(struct process *process, struct thread *thread)
         exit_become_zombie_locked(process, &dead);
     }
     spin_unlock(&process_tree_lock);
-    list_for_each_entry_safe(gone, following, &dead, sibling)
-    {
+    list_for_each_entry_safe (gone, following, &dead, sibling) {
         list_del(&gone->sibling);
         process_put(gone);
     }
@@ -350,16 +351,14 @@ int process_kill_other_threads(void)
         return -EAGAIN;
     }
     process->exec_thread = self;
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         if (thread != self) {
             thread->sig.pending.set |= SIGNAL_BIT(SIGKILL);
             signal_wake(thread, SLEEP_INTERRUPTIBLE | SLEEP_KILLABLE | SLEEP_STOPPED);
         }
     }
     spin_unlock_irqrestore(&process->sig_lock, flags);
-    int error =
-        wait_event_killable(&process->thread_queue, READ_ONCE(process->nr_threads) == 1);
+    int error = wait_event_killable(&process->thread_queue, READ_ONCE(process->nr_threads) == 1);
 
     if (error == 0) {
         exec_become_leader(process, self);

@@ -10,11 +10,13 @@
 #include <proc/futex.h>
 
 #include <arch/usercopy.h>
+#include <debug/explore.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/hash.h>
 #include <lib/list.h>
 #include <mm/gup.h>
+#include <mm/mm.h>
 #include <mm/usercopy.h>
 #include <proc/spinlock.h>
 #include <proc/thread.h>
@@ -52,11 +54,14 @@ static int make_key(u64 uaddr, bool is_shared, struct futex_key *key)
     if ((uaddr & 3) != 0) {
         return -EINVAL;
     }
-    if (!user_access_ok(uaddr, sizeof(u32))) {
+    if (uaddr >= TASK_SIZE) {
         return -EFAULT;
     }
-    return mm_futex_key(current_mm(), uaddr, is_shared ? FUTEX_SCOPE_SHARED : FUTEX_SCOPE_PRIVATE,
-                        key);
+    if (is_shared) {
+        return mm_futex_key(current_mm(), uaddr, FUTEX_SCOPE_SHARED, key);
+    }
+    *key = (struct futex_key){.owner = (u64)current_mm(), .offset = uaddr};
+    return 0;
 }
 
 static bool key_is_equal(const struct futex_key *a, const struct futex_key *b)
@@ -66,7 +71,7 @@ static bool key_is_equal(const struct futex_key *a, const struct futex_key *b)
 
 static struct futex_bucket *bucket_of(const struct futex_key *key)
 {
-    return &buckets[hash_combine(key->owner, key->offset) >> (64 - FUTEX_HASH_BITS)];
+    return &buckets[hash_u64(key->owner + key->offset, FUTEX_HASH_BITS)];
 }
 
 /* Reads the word under a bucket's lock: -EFAULT also if the page is only not present. */
@@ -89,6 +94,7 @@ static void wake_locked(struct futex_bucket *bucket, struct futex_waiter *waiter
      * lock, so its thread exists. It announced its sleep under the lock, so the wake-up is seen.
      */
     (void)thread_wake(waiter->thread);
+    explore_point(EXPLORE_COUNT);
     __atomic_store_n(&waiter->bucket, NULL, __ATOMIC_RELEASE);
 }
 
@@ -105,6 +111,7 @@ static int queue_if_equal(struct futex_waiter *waiter, u64 uaddr, u32 expected)
         spin_lock(&bucket->lock);
         /* Counted before the word is read, so that a waker who changes it cannot miss both. */
         __atomic_fetch_add(&bucket->nr_waiters, 1, __ATOMIC_SEQ_CST);
+        explore_point(EXPLORE_COUNT);
         error = load_locked(uaddr, &value);
         if (error == 0) {
             break;
@@ -235,6 +242,7 @@ int futex_wake(u64 uaddr, bool is_shared, s32 nr_wake, u32 bitset)
         return result;
     }
     bucket = bucket_of(&key);
+    explore_point(EXPLORE_COUNT);
     /* The caller's change of the word comes before this look; see queue_if_equal(). */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (__atomic_load_n(&bucket->nr_waiters, __ATOMIC_RELAXED) == 0) {

@@ -110,8 +110,8 @@ static struct file *load_init(const struct boot_module *initrd)
     struct cpio_entry entry;
     struct file *file;
     u64 done;
-    int found = cpio_find(phys_to_virt(initrd->start), initrd->end - initrd->start, INIT_NAME,
-                          &entry);
+    int found =
+        cpio_find(phys_to_virt(initrd->start), initrd->end - initrd->start, INIT_NAME, &entry);
 
     if (found < 0) {
         panic("the initrd is not a sound cpio archive (format \"newc\")");

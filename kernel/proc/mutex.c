@@ -2,14 +2,19 @@
  * Sleeping mutexes.
  *
  * The owner word is the whole state of an uncontended mutex: 0 or the owner's address. Once
- * MUTEX_WAITERS is set in it, every change is made under wait_lock: the fast paths compare with a
- * word that has the bit clear, and so fail. Read next: kernel/proc/rwsem.c.
+ * MUTEX_WAITERS is set in it, the fast paths, which compare with a word that has the bit clear,
+ * fail, and the mutex is given back under wait_lock. Who comes while the owner runs on another CPU
+ * spins, and may take the mutex before a waiter that has to be woken first; a waiter that finds
+ * itself passed by so gets the mutex handed over next. Read next: kernel/proc/rwsem.c.
  */
 #include <proc/mutex.h>
 
+#include <debug/explore.h>
 #include <debug/lockdep.h>
+#include <debug/lockstat.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
+#include <proc/lock_spin.h>
 #include <proc/thread.h>
 #include <proc/waitqueue.h>
 
@@ -42,6 +47,7 @@ static int lock_common(struct mutex *mutex, enum sleep_kind kind, enum lock_mode
 {
     int error = 0;
 
+    explore_lock(mutex->rank);
     if (DEBUG_ENABLED) {
         lockdep_assert_may_sleep();
         (void)lockdep_acquire(mutex, mutex->rank, LOCK_MUTEX, mode);
@@ -72,6 +78,7 @@ int mutex_lock_killable(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
 
 bool mutex_trylock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
 {
+    explore_lock(mutex->rank);
     if (!take_free(mutex)) {
         return false;
     }
@@ -84,6 +91,7 @@ bool mutex_trylock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
 void mutex_unlock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
 {
     u64 expected = (u64)current_thread();
+    u16 rank = mutex->rank;
 
     if (DEBUG_ENABLED) {
         ASSERT(mutex_is_held(mutex), "a mutex is unlocked by its holder");
@@ -93,6 +101,7 @@ void mutex_unlock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
                                               __ATOMIC_RELAXED))) {
         unlock_slow(mutex);
     }
+    explore_unlock(rank);
 }
 
 bool mutex_is_held(const struct mutex *mutex)
@@ -108,8 +117,9 @@ static bool take_locked(struct mutex *mutex)
     u64 me = (u64)current_thread();
     u64 owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
 
-    if (owner == MUTEX_WAITERS) {
-        __atomic_store_n(&mutex->owner, me | MUTEX_WAITERS, __ATOMIC_RELAXED);
+    if (owner == MUTEX_WAITERS &&
+        __atomic_compare_exchange_n(&mutex->owner, &owner, me | MUTEX_WAITERS, false,
+                                    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         return true;
     }
     /* The last holder may have passed the mutex on to this thread. */
@@ -125,11 +135,33 @@ static void forget_waiter(struct mutex *mutex, struct mutex_waiter *waiter)
     }
 }
 
+/* Takes the mutex if it becomes free while its owner runs. */
+static bool spin(struct mutex *mutex)
+{
+    struct lock_spin patience;
+    u64 owner;
+
+    lock_spin_begin(&patience);
+    do {
+        owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
+        if ((owner & ~MUTEX_WAITERS) == 0 &&
+            __atomic_compare_exchange_n(&mutex->owner, &owner, owner | (u64)current_thread(), false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+            return true;
+        }
+    } while (lock_spin_goes_on(&patience, (struct thread *)(owner & ~MUTEX_WAITERS)));
+    return false;
+}
+
 static int lock_slow(struct mutex *mutex, enum sleep_kind kind)
 {
     struct mutex_waiter waiter = {.thread = current_thread(), .wants_handoff = false};
     int error = 0;
 
+    lockstat_contended(mutex->rank);
+    if (spin(mutex)) {
+        return 0;
+    }
     spin_lock(&mutex->wait_lock);
     __atomic_fetch_or(&mutex->owner, MUTEX_WAITERS, __ATOMIC_ACQUIRE);
     list_add_tail(&mutex->waiters, &waiter.link);

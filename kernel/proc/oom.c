@@ -2,7 +2,8 @@
  * When memory is gone: which process pays.
  *
  * The one whose end gives back the most pages, shifted by its oom_score_adj, and never process 1
- * or one that said -1000. The victim gets SIGKILL; whoever waits for memory tries again.
+ * or one that said -1000. Servers, without which nothing runs, come last. The victim gets SIGKILL;
+ * whoever waits for memory tries again.
  */
 #include <lib/printk.h>
 #include <mm/frames.h>
@@ -37,9 +38,10 @@ static bool oom_is_dying(struct process *process)
     return READ_ONCE(process->group_exit) && READ_ONCE(process->mm) != NULL;
 }
 
-static struct process *oom_choose_locked(u64 *most, bool *is_dying)
+static struct process *oom_choose_locked(u64 *most, bool *is_dying) REQUIRES(process_tree_lock)
 {
     struct process *victim = NULL;
+    bool is_victim_server = true;
 
     *most = 0;
     *is_dying = false;
@@ -53,9 +55,13 @@ static struct process *oom_choose_locked(u64 *most, bool *is_dying)
         *is_dying = *is_dying || oom_is_dying(process);
         u64 points = oom_points(process);
 
-        if (points > *most) {
+        if (points == 0 || (process->is_server && !is_victim_server)) {
+            continue;
+        }
+        if (points > *most || (is_victim_server && !process->is_server)) {
             *most = points;
             victim = process;
+            is_victim_server = process->is_server;
         }
     }
     return victim;

@@ -13,7 +13,7 @@
 
 #define PID_HASH_SIZE 1024
 /* After the first round the low numbers stay with the servers that started at boot. */
-#define PID_RESERVED  300
+#define PID_RESERVED 300
 
 static struct pid *pid_hash[PID_HASH_SIZE];
 static u64 pid_map[PID_MAX / 64];

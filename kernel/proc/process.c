@@ -253,6 +253,21 @@ struct mm *process_mm_get(struct process *process)
     return mm;
 }
 
+int process_mm_access(struct process *process, enum trace_ids ids, struct mm **out)
+{
+    struct mm *mm = process_mm_get(process);
+
+    if (mm == NULL) {
+        return -ESRCH;
+    }
+    if (mm != current_mm() && !cred_may_trace(process, ids)) {
+        mm_put(mm);
+        return -EACCES;
+    }
+    *out = mm;
+    return 0;
+}
+
 struct files *process_files_get(struct process *process)
 {
     spin_lock(&process_tree_lock);
@@ -319,8 +334,7 @@ void process_usage_sum(struct process *process, struct process_usage *sum)
     u64 flags = spin_lock_irqsave(&process->sig_lock);
 
     *sum = process->usage;
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         struct process_usage part = {
             .utime_ns = thread->utime_ns,
             .stime_ns = thread->stime_ns,

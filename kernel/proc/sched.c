@@ -9,6 +9,7 @@
 #include <proc/runqueue.h>
 
 #include <arch/platform.h>
+#include <debug/explore.h>
 #include <debug/lockdep.h>
 #include <lib/assert.h>
 #include <proc/clock.h>
@@ -20,41 +21,50 @@ struct runqueue runqueues[MAX_CPUS];
 u64 idle_cpu_mask;
 u64 active_cpu_mask;
 
-struct runqueue *rq_lock_thread(struct thread *thread) NO_THREAD_SAFETY_ANALYSIS
-{
-    for (;;) {
-        struct runqueue *rq = &runqueues[__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED)];
-
-        spin_lock(&rq->lock);
-        if (likely(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) == rq->cpu)) {
-            return rq;
-        }
-        spin_unlock(&rq->lock);
-    }
-}
-
 /* --- queues ----------------------------------------------------------------------------------- */
 
-static void enqueue_fair(struct runqueue *rq, struct thread *thread)
+static bool is_before(const struct thread *a, const struct thread *b)
+{
+    return (s64)(a->sched.vruntime_ns - b->sched.vruntime_ns) < 0;
+}
+
+static void tree_insert(struct runqueue *rq, struct thread *thread)
 {
     struct rb_node *parent = NULL;
     struct rb_node **link = &rq->fair.node;
-    bool is_first = true;
 
     while (*link != NULL) {
-        struct thread *other = rb_entry(*link, struct thread, sched.node);
-
         parent = *link;
-        if ((s64)(thread->sched.vruntime_ns - other->sched.vruntime_ns) < 0) {
-            link = &parent->left;
-        } else {
-            link = &parent->right;
-            is_first = false;
-        }
+        link = is_before(thread, rb_entry(parent, struct thread, sched.node)) ? &parent->left
+                                                                              : &parent->right;
     }
     rb_insert_at(&rq->fair, &thread->sched.node, parent, link, NULL);
-    if (is_first) {
-        rq->fair_first = &thread->sched.node;
+}
+
+static ALWAYS_INLINE void enqueue_fair(struct runqueue *rq, struct thread *thread)
+{
+    struct thread *first = rq->fair_first;
+
+    if (first == NULL) {
+        rq->fair_first = thread;
+    } else if (is_before(thread, first)) {
+        tree_insert(rq, first);
+        rq->fair_first = thread;
+    } else {
+        tree_insert(rq, thread);
+    }
+}
+
+static ALWAYS_INLINE void dequeue_fair(struct runqueue *rq, struct thread *thread)
+{
+    struct rb_node *node = &thread->sched.node;
+
+    if (thread == rq->fair_first) {
+        node = rb_is_empty(&rq->fair) ? NULL : rb_first(&rq->fair);
+        rq->fair_first = rb_entry_or_null(node, struct thread, sched.node);
+    }
+    if (node != NULL) {
+        rb_erase(&rq->fair, node, NULL);
     }
 }
 
@@ -71,11 +81,11 @@ static void enqueue_rt(struct runqueue *rq, struct thread *thread, bool at_head)
     list_add_before(&other->sched.rt_link, &thread->sched.rt_link);
 }
 
-void rq_enqueue(struct runqueue *rq, struct thread *thread, bool at_head)
+static ALWAYS_INLINE void enqueue(struct runqueue *rq, struct thread *thread, bool at_head)
 {
     DEBUG_ASSERT(!thread->sched.is_queued && !thread->sched.is_current,
                  "a thread is queued once, and not while it runs");
-    if (policy_is_rt(thread->sched.policy)) {
+    if (thread_is_rt(thread)) {
         enqueue_rt(rq, thread, at_head);
     } else {
         enqueue_fair(rq, thread);
@@ -83,32 +93,41 @@ void rq_enqueue(struct runqueue *rq, struct thread *thread, bool at_head)
     thread->sched.is_queued = true;
 }
 
-void rq_dequeue(struct runqueue *rq, struct thread *thread)
+void rq_enqueue(struct runqueue *rq, struct thread *thread, bool at_head)
+{
+    enqueue(rq, thread, at_head);
+}
+
+static ALWAYS_INLINE void dequeue(struct runqueue *rq, struct thread *thread)
 {
     DEBUG_ASSERT(thread->sched.is_queued, "only a queued thread is taken out");
-    if (policy_is_rt(thread->sched.policy)) {
+    if (thread_is_rt(thread)) {
         list_del(&thread->sched.rt_link);
     } else {
-        if (rq->fair_first == &thread->sched.node) {
-            rq->fair_first = rb_next(&thread->sched.node);
-        }
-        rb_erase(&rq->fair, &thread->sched.node, NULL);
+        dequeue_fair(rq, thread);
     }
     thread->sched.is_queued = false;
 }
 
+void rq_dequeue(struct runqueue *rq, struct thread *thread)
+{
+    dequeue(rq, thread);
+}
+
 /* Takes out who should run now, or NULL. */
-static struct thread *take_next(struct runqueue *rq)
+static ALWAYS_INLINE struct thread *take_next(struct runqueue *rq)
 {
     struct thread *next = NULL;
 
     if (unlikely(!list_is_empty(&rq->rt))) {
         next = list_first_entry(&rq->rt, struct thread, sched.rt_link);
+        list_del(&next->sched.rt_link);
+        next->sched.is_queued = false;
     } else if (rq->fair_first != NULL) {
-        next = rb_entry(rq->fair_first, struct thread, sched.node);
-    }
-    if (next != NULL) {
-        rq_dequeue(rq, next);
+        next = rq->fair_first;
+        rq_advance(rq, next->sched.vruntime_ns);
+        dequeue_fair(rq, next);
+        next->sched.is_queued = false;
     }
     return next;
 }
@@ -130,14 +149,14 @@ void rq_resched(struct runqueue *rq)
 }
 
 /* Whether a thread that has just become runnable should run instead of the current one. */
-static bool should_preempt(const struct runqueue *rq, const struct thread *thread)
+static ALWAYS_INLINE bool should_preempt(const struct runqueue *rq, const struct thread *thread)
 {
     const struct thread *current = rq->current;
 
     if (current == rq->idle) {
         return true;
     }
-    if (policy_is_rt(thread->sched.policy) || policy_is_rt(current->sched.policy)) {
+    if (thread_is_rt(thread) || thread_is_rt(current)) {
         return thread->sched.rt_prio > current->sched.rt_prio;
     }
     if (thread->sched.policy != SCHED_OTHER) {
@@ -146,7 +165,13 @@ static bool should_preempt(const struct runqueue *rq, const struct thread *threa
     if (current->sched.policy == SCHED_IDLE) {
         return true;
     }
-    return (s64)(current->sched.vruntime_ns - thread->sched.vruntime_ns) > (s64)WAKE_GRANULARITY_NS;
+    if ((s64)(current->sched.vruntime_ns - thread->sched.vruntime_ns) <= (s64)WAKE_GRANULARITY_NS) {
+        return false;
+    }
+    /* A thread that has just begun often wakes another as its last act before it sleeps. */
+    return current->sched.runtime_ns - current->sched.slice_start_ns + clock_monotonic_ns() -
+               current->sched.run_start_ns >
+           WAKE_PROTECTION_NS;
 }
 
 void sched_ipi(void)
@@ -182,7 +207,7 @@ void rq_detach(struct runqueue *rq, struct thread *thread, u32 cpu)
 }
 
 /* Enters a thread whose vruntime is absolute. */
-static void activate(struct runqueue *rq, struct thread *thread)
+static ALWAYS_INLINE void activate(struct runqueue *rq, struct thread *thread)
 {
     u64 earliest = rq->min_vruntime_ns - SLEEP_BONUS_NS;
 
@@ -190,7 +215,7 @@ static void activate(struct runqueue *rq, struct thread *thread)
         thread->sched.vruntime_ns = earliest;
     }
     rq->nr_running++;
-    rq_enqueue(rq, thread, false);
+    enqueue(rq, thread, false);
     if (rq->current == rq->idle) {
         /* The next wake-up should look for another idle CPU. */
         __atomic_fetch_and(&idle_cpu_mask, ~BIT(rq->cpu), __ATOMIC_RELAXED);
@@ -226,6 +251,7 @@ bool thread_wake_kinds(struct thread *thread, u32 kinds) NO_THREAD_SAFETY_ANALYS
     u64 flags;
     u32 cpu;
 
+    explore_point(EXPLORE_SLEEP);
     /* Pairs with thread_prepare_sleep(): what the caller changed is seen if the state is not. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if ((__atomic_load_n(&thread->state, __ATOMIC_RELAXED) & kinds) == 0) {
@@ -290,7 +316,7 @@ void thread_start(struct thread *thread)
  * The second half of a switch, in the context of the thread that was switched to: from here on
  * another CPU may run @prev. Releases the run queue's lock, which @prev took.
  */
-static void finish_switch(struct thread *prev) NO_THREAD_SAFETY_ANALYSIS
+static ALWAYS_INLINE void finish_switch(struct thread *prev) NO_THREAD_SAFETY_ANALYSIS
 {
     struct runqueue *rq = this_runqueue();
     struct thread *migrating = rq->migrating;
@@ -302,7 +328,7 @@ static void finish_switch(struct thread *prev) NO_THREAD_SAFETY_ANALYSIS
         prev->reap_next = rq->finished;
         rq->finished = prev;
     }
-    __atomic_store_n(&prev->sched.is_current, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&prev->sched.is_current, explore_is_stopped(prev), __ATOMIC_RELEASE);
     if (unlikely(migrating != NULL)) {
         rq->migrating = NULL;
         rq_detach(rq, migrating, sched_select_cpu(migrating));
@@ -313,7 +339,8 @@ static void finish_switch(struct thread *prev) NO_THREAD_SAFETY_ANALYSIS
     }
 }
 
-static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next, u64 now)
+static ALWAYS_INLINE void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next,
+                                    u64 now)
 {
     struct cpu *cpu = this_cpu();
 
@@ -336,10 +363,11 @@ static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *n
 }
 
 /* The current thread does not go on: account for why, and queue it again if it wants to run. */
-static void put_prev(struct runqueue *rq, struct thread *prev)
+static ALWAYS_INLINE void put_prev(struct runqueue *rq, struct thread *prev)
 {
     if (prev->state != THREAD_RUNNABLE) {
         rq->nr_running--;
+        prev->sched.goes_last = false;
         prev->nvcsw++;
         return;
     }
@@ -348,6 +376,9 @@ static void put_prev(struct runqueue *rq, struct thread *prev)
         rq->nr_running--;
         rq->migrating = prev;
         return;
+    }
+    if (prev->sched.goes_last && rq->fair_first != NULL && is_before(prev, rq->fair_first)) {
+        prev->sched.vruntime_ns = rq->fair_first->sched.vruntime_ns;
     }
     /* Queued while it is still current: only this CPU can take it out before the switch. */
     prev->sched.is_current = false;
@@ -363,7 +394,7 @@ void schedule(void) NO_THREAD_SAFETY_ANALYSIS
     struct runqueue *rq;
     u64 flags, now;
 
-    if (DEBUG_ENABLED) {
+    if (DEBUG_ENABLED && !explore_is_switch()) {
         lockdep_assert_may_sleep();
     }
     flags = irq_save();
@@ -376,10 +407,10 @@ void schedule(void) NO_THREAD_SAFETY_ANALYSIS
     }
     /* One that still wants to run was interrupted in user mode. */
     rq_charge_current(rq, now, prev->state == THREAD_RUNNABLE);
-    if (prev != rq->idle) {
+    if (prev != rq->idle && !explore_is_switch()) {
         put_prev(rq, prev);
     }
-    next = take_next(rq);
+    next = explore_takes() ? explore_next_thread(rq, prev) : take_next(rq);
     if (next == NULL) {
         next = sched_pull_idle(rq);
     }
@@ -394,7 +425,8 @@ void schedule(void) NO_THREAD_SAFETY_ANALYSIS
         spin_unlock(&rq->lock);
     }
     irq_restore(flags);
-    if (unlikely(this_runqueue()->finished != NULL) && irq_flags_enabled(flags)) {
+    if (unlikely(this_runqueue()->finished != NULL) && irq_flags_enabled(flags) &&
+        !explore_takes()) {
         sched_reap();
     }
 }
@@ -406,23 +438,7 @@ void sched_thread_entry(struct thread *prev)
 
 void sched_yield_current(void)
 {
-    struct thread *thread = current_thread();
-    u64 flags = irq_save();
-    struct runqueue *rq = this_runqueue();
-
-    spin_lock(&rq->lock);
-    if (policy_is_rt(thread->sched.policy)) {
-        thread->sched.goes_last = true;
-    } else if (rq->fair_first != NULL) {
-        const struct thread *first = rb_entry(rq->fair_first, struct thread, sched.node);
-
-        rq_charge_current(rq, clock_monotonic_ns(), false);
-        if ((s64)(first->sched.vruntime_ns - thread->sched.vruntime_ns) >= 0) {
-            thread->sched.vruntime_ns = first->sched.vruntime_ns + 1;
-        }
-    }
-    spin_unlock(&rq->lock);
-    irq_restore(flags);
+    current_thread()->sched.goes_last = true;
     schedule();
 }
 

@@ -105,8 +105,10 @@ static struct thread *find_movable(struct runqueue *source, u32 cpu)
             return thread;
         }
     }
-    for (struct rb_node *node = source->fair_first; node != NULL; node = rb_next(node)) {
-        thread = rb_entry(node, struct thread, sched.node);
+    if (source->fair_first != NULL && (source->fair_first->affinity & BIT(cpu)) != 0) {
+        return source->fair_first;
+    }
+    rb_for_each_entry (thread, &source->fair, sched.node) {
         if ((thread->affinity & BIT(cpu)) != 0) {
             return thread;
         }

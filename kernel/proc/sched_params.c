@@ -125,7 +125,8 @@ void sched_cpu_stats(u32 cpu, struct sched_stats *stats)
     const struct runqueue *rq = &runqueues[cpu];
 
     stats->switches = __atomic_load_n(&rq->switches, __ATOMIC_RELAXED);
-    stats->idle_ns = __atomic_load_n(&rq->idle_ns, __ATOMIC_RELAXED);
+    stats->idle_ns =
+        rq->idle != NULL ? __atomic_load_n(&rq->idle->sched.runtime_ns, __ATOMIC_RELAXED) : 0;
     stats->nr_running = __atomic_load_n(&rq->nr_running, __ATOMIC_RELAXED);
     /* An idle period that still lasts is charged only at its end. */
     if (rq->idle != NULL && __atomic_load_n(&rq->current, __ATOMIC_RELAXED) == rq->idle) {

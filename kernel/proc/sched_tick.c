@@ -18,45 +18,19 @@ void rq_arm_tick(struct runqueue *rq, u64 now)
     timer_start(&rq->tick, now + SCHED_TICK_NS);
 }
 
-static void advance_min_vruntime(struct runqueue *rq, u64 vruntime_ns)
+/* The virtual time of the queue follows whoever is furthest back. */
+static void advance(struct runqueue *rq)
 {
-    if (rq->fair_first != NULL) {
-        const struct thread *first = rb_entry(rq->fair_first, struct thread, sched.node);
+    const struct thread *first = rq->fair_first;
+    u64 vruntime_ns = rq->current->sched.vruntime_ns;
 
-        if ((s64)(first->sched.vruntime_ns - vruntime_ns) < 0) {
-            vruntime_ns = first->sched.vruntime_ns;
-        }
-    }
-    if ((s64)(vruntime_ns - rq->min_vruntime_ns) > 0) {
-        rq->min_vruntime_ns = vruntime_ns;
-    }
-}
-
-void rq_charge_current(struct runqueue *rq, u64 now, bool is_user)
-{
-    struct thread *thread = rq->current;
-    struct sched_entity *entity = &thread->sched;
-    u64 delta = now - entity->run_start_ns;
-
-    entity->run_start_ns = now;
-    if (thread == rq->idle) {
-        rq->idle_ns += delta;
+    if (thread_is_rt(rq->current)) {
         return;
     }
-    entity->runtime_ns += delta;
-    if (is_user) {
-        thread->utime_ns += delta;
-    } else {
-        thread->stime_ns += delta;
+    if (first != NULL && (s64)(first->sched.vruntime_ns - vruntime_ns) < 0) {
+        vruntime_ns = first->sched.vruntime_ns;
     }
-    if (likely(entity->weight == WEIGHT_NICE_0)) {
-        entity->vruntime_ns += delta;
-    } else {
-        entity->vruntime_ns += delta * WEIGHT_NICE_0 / entity->weight;
-    }
-    if (!policy_is_rt(entity->policy)) {
-        advance_min_vruntime(rq, entity->vruntime_ns);
-    }
+    rq_advance(rq, vruntime_ns);
 }
 
 /* Whether somebody else is to run now. A thread that outran its slice queues behind its equals. */
@@ -73,10 +47,10 @@ static bool slice_is_over(const struct runqueue *rq)
         return thread->sched.policy == SCHED_RR &&
                thread->sched.runtime_ns - thread->sched.slice_start_ns >= RR_SLICE_NS;
     }
-    if (policy_is_rt(thread->sched.policy) || rq->fair_first == NULL) {
+    if (thread_is_rt(thread) || rq->fair_first == NULL) {
         return false;
     }
-    first = rb_entry(rq->fair_first, struct thread, sched.node);
+    first = rq->fair_first;
     return (s64)(thread->sched.vruntime_ns - first->sched.vruntime_ns) > 0;
 }
 
@@ -96,6 +70,7 @@ void sched_tick(struct timer *timer)
         return;
     }
     rq_charge_current(rq, now, was_user);
+    advance(rq);
     if (slice_is_over(rq)) {
         thread->sched.goes_last = thread->sched.policy == SCHED_RR;
         rq_resched(rq);

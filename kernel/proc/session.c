@@ -84,7 +84,7 @@ s64 session_create(void)
 }
 
 /* The process that setpgid() may change: the caller or a child that has not called execve(). */
-static int group_target_locked(s32 pid, struct process **out)
+static int group_target_locked(s32 pid, struct process **out) REQUIRES(process_tree_lock)
 {
     struct process *self = current_process();
     struct pid *entry = pid_find_locked(pid);
@@ -111,7 +111,7 @@ static int group_target_locked(s32 pid, struct process **out)
     return 0;
 }
 
-static int group_change_locked(struct process *target, s32 pgid)
+static int group_change_locked(struct process *target, s32 pgid) REQUIRES(process_tree_lock)
 {
     struct pid *group = pid_find_locked(pgid);
 
@@ -159,8 +159,7 @@ bool group_is_orphaned_locked(const struct pid *group, const struct process *ign
 {
     struct process *member;
 
-    list_for_each_entry(member, &group->group, group_link)
-    {
+    list_for_each_entry (member, &group->group, group_link) {
         const struct process *parent = member->parent;
 
         if (member == ignored || parent == NULL || parent == first_process ||
@@ -178,8 +177,7 @@ bool group_has_stopped_locked(const struct pid *group)
 {
     struct process *member;
 
-    list_for_each_entry(member, &group->group, group_link)
-    {
+    list_for_each_entry (member, &group->group, group_link) {
         if (READ_ONCE(member->stopped)) {
             return true;
         }
@@ -195,8 +193,7 @@ void group_hangup_if_orphaned_locked(struct process *process, const struct proce
         parent = process->parent;
         ignored = process;
     }
-    if (parent == NULL || parent->group == process->group ||
-        parent->session != process->session) {
+    if (parent == NULL || parent->group == process->group || parent->session != process->session) {
         return;
     }
     /* POSIX: nobody is left who could continue a stopped job, so it is told to end. */
@@ -298,8 +295,8 @@ bool session_foreground(const struct process *process)
 {
     spin_lock(&process_tree_lock);
     const struct session *session = process->session;
-    bool is_in_front = session != NULL && session->tty_nr != 0 &&
-                       session->foreground_pgid == process->group->nr;
+    bool is_in_front =
+        session != NULL && session->tty_nr != 0 && session->foreground_pgid == process->group->nr;
 
     spin_unlock(&process_tree_lock);
     return is_in_front;

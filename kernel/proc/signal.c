@@ -116,8 +116,8 @@ void signal_record_free(struct process *process, struct signal_record *record)
 void signal_records_reap(struct process *process)
 {
     while (unlikely(!list_is_empty(&process->dead_records))) {
-        signal_record_free(process, list_first_entry(&process->dead_records,
-                                                     struct signal_record, link));
+        signal_record_free(process,
+                           list_first_entry(&process->dead_records, struct signal_record, link));
     }
 }
 
@@ -146,8 +146,7 @@ void signal_discard(struct process *process, struct signal_pending *pending, u64
         return;
     }
     pending->set &= ~set;
-    list_for_each_entry_safe(record, following, &pending->queue, link)
-    {
+    list_for_each_entry_safe (record, following, &pending->queue, link) {
         if (signal_in(record->info.si_signo, set)) {
             signal_record_free(process, record);
         }
@@ -159,8 +158,7 @@ void signal_discard_everywhere(struct process *process, u64 set)
     struct thread *thread;
 
     signal_discard(process, &process->pending, set);
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         signal_discard(process, &thread->sig.pending, set);
     }
 }
@@ -199,8 +197,7 @@ static void signal_collect(struct process *process, struct signal_pending *pendi
     struct signal_record *record, *following, *found = NULL;
     bool has_another = false;
 
-    list_for_each_entry_safe(record, following, &pending->queue, link)
-    {
+    list_for_each_entry_safe (record, following, &pending->queue, link) {
         if (record->info.si_signo != signal) {
             continue;
         }
@@ -320,8 +317,8 @@ bool signal_is_blocked_or_ignored(struct thread *thread, int signal)
 {
     struct process *process = thread->process;
     u64 flags = spin_lock_irqsave(&process->sig_lock);
-    bool is_so = signal_in(signal, thread->sig.blocked) ||
-                 signal_handler(process, signal) == SIG_IGN;
+    bool is_so =
+        signal_in(signal, thread->sig.blocked) || signal_handler(process, signal) == SIG_IGN;
 
     spin_unlock_irqrestore(&process->sig_lock, flags);
     return is_so;
@@ -397,7 +394,7 @@ void signal_set_action(int signal, const struct signal_action *new, struct signa
     spin_unlock(&sighand->lock);
     if (new != NULL &&
         (new->handler == SIG_IGN ||
-         (new->handler == SIG_DFL && signal_in(signal, SIGNAL_MASK_DEFAULT_IGNORE)))) {
+         (new->handler == SIG_DFL &&signal_in(signal, SIGNAL_MASK_DEFAULT_IGNORE)))) {
         /* POSIX: a pending signal that becomes ignored is discarded, blocked or not. */
         signal_discard_everywhere(process, SIGNAL_BIT(signal));
         signal_recalc_locked(current_thread());
@@ -411,11 +408,10 @@ void signal_set_action(int signal, const struct signal_action *new, struct signa
 const char *signal_name(int signal)
 {
     static const char *const names[] = {
-        "signal 0", "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",    "SIGTRAP", "SIGABRT",
-        "SIGBUS",   "SIGFPE",  "SIGKILL",   "SIGUSR1", "SIGSEGV",   "SIGUSR2", "SIGPIPE",
-        "SIGALRM",  "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",
-        "SIGTTIN",  "SIGTTOU", "SIGURG",    "SIGXCPU", "SIGXFSZ",   "SIGVTALRM", "SIGPROF",
-        "SIGWINCH", "SIGIO",   "SIGPWR",    "SIGSYS",
+        "signal 0",  "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+        "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+        "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+        "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
     };
 
     return signal > 0 && (u64)signal < ARRAY_SIZE(names) ? names[signal] : "real-time signal";

@@ -31,8 +31,7 @@ static void signal_stop_begin(struct process *process, int signal)
     process->stop_signal = (u8)signal;
     process->stop_count = 0;
     process->wait_continued = false;
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         if (thread->sig.exiting || thread->sig.stopped) {
             continue;
         }
@@ -74,6 +73,7 @@ static void signal_stop_sleep(struct thread *thread)
 
 /* Joins the running stop; called with sig_lock held and returns with it dropped. */
 static void signal_stop_join(struct process *process, struct thread *thread, u64 flags)
+    RELEASES(process->sig_lock)
 {
     bool is_complete = signal_stop_leave_locked(process, thread);
     int signal = process->stop_signal;
@@ -98,6 +98,7 @@ static bool signal_stops_nobody(const struct process *process, int signal)
 
 /* The default action of a stop signal; called with sig_lock held and returns with it dropped. */
 static void signal_stop(struct process *process, struct thread *thread, int signal, u64 flags)
+    RELEASES(process->sig_lock)
 {
     thread->sig.stop_dequeued = true;
     spin_unlock_irqrestore(&process->sig_lock, flags);
@@ -117,7 +118,7 @@ static void signal_stop(struct process *process, struct thread *thread, int sign
 
 /* --- choosing -------------------------------------------------------------------------------- */
 
-static void NORETURN signal_die(struct process *process, u64 flags)
+static void NORETURN signal_die(struct process *process, u64 flags) RELEASES(process->sig_lock)
 {
     s32 code = process->group_exit ? process->exit_code : WAIT_STATUS_SIGNAL(SIGKILL);
 
@@ -129,7 +130,7 @@ enum step { STEP_AGAIN, STEP_NOTHING, STEP_HANDLER };
 
 /* Acts on one dequeued signal; sig_lock is held and dropped. */
 static enum step signal_act(struct process *process, struct thread *thread,
-                            struct taken_signal *taken, u64 flags)
+                            struct taken_signal *taken, u64 flags) RELEASES(process->sig_lock)
 {
     int signal = taken->signal;
     struct sighand *sighand = process->sighand;

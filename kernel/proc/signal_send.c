@@ -37,8 +37,7 @@ void signal_begin_group_exit(struct process *process, s32 code)
     process->stopped = false;
     process->stop_pending = false;
     process->stop_count = 0;
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         thread->sig.pending.set |= SIGNAL_BIT(SIGKILL);
         thread->sig.stop_counted = false;
         signal_wake(thread, SLEEPS_ENDED_BY_KILL);
@@ -52,8 +51,7 @@ static void signal_continue(struct process *process)
     struct thread *thread;
 
     signal_discard_everywhere(process, SIGNAL_MASK_STOP);
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         thread->sig.stop_dequeued = false;
     }
     if (!process->stopped && !process->stop_pending) {
@@ -66,8 +64,7 @@ static void signal_continue(struct process *process)
     process->notify_continued = true;
     process->wait_stopped = false;
     process->wait_continued = true;
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         thread->sig.stop_counted = false;
         thread->sig.stopped = false;
         signal_wake(thread, SLEEP_STOPPED);
@@ -113,8 +110,7 @@ static struct thread *signal_find_taker(struct process *process, int signal)
 {
     struct thread *thread, *taker = NULL;
 
-    list_for_each_entry(thread, &process->threads, process_link)
-    {
+    list_for_each_entry (thread, &process->threads, process_link) {
         if (!signal_wants(thread, signal)) {
             continue;
         }
@@ -265,8 +261,7 @@ int signal_send_pgrp_locked(struct pid *group, int signal, const struct siginfo 
     struct process *member;
     int result = -ESRCH;
 
-    list_for_each_entry(member, &group->group, group_link)
-    {
+    list_for_each_entry (member, &group->group, group_link) {
         result = 0;
         (void)signal_send_process(member, signal, info);
     }
@@ -287,8 +282,7 @@ void signal_retarget(struct process *process, struct thread *thread, u64 set)
 {
     struct thread *other;
 
-    list_for_each_entry(other, &process->threads, process_link)
-    {
+    list_for_each_entry (other, &process->threads, process_link) {
         if (set == 0) {
             return;
         }
@@ -316,6 +310,8 @@ static void signal_force_info(const struct siginfo *info, enum force_how how)
     struct thread *thread = current_thread();
     struct process *process = thread->process;
     int signal = info->si_signo;
+
+    ASSERT(signal > 0 && signal <= NSIG, "the kernel forces signals that exist");
     u64 flags = spin_lock_irqsave(&process->sig_lock);
     struct signal_action *action = &process->sighand->actions[signal - 1];
     bool is_blocked = signal_is_blocked_by(thread, signal);

@@ -1,5 +1,6 @@
 # Locks, the scheduler and time.
 KERNEL_SRCS += kernel/proc/spinlock.c
+KERNEL_SRCS += kernel/proc/lock_spin.c
 KERNEL_SRCS += kernel/proc/mutex.c
 KERNEL_SRCS += kernel/proc/rwsem.c
 KERNEL_SRCS += kernel/proc/waitqueue.c

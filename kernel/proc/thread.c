@@ -249,14 +249,10 @@ static void sleep_timer_fire(struct timer *timer)
     (void)thread_wake(sleep->thread);
 }
 
-int schedule_until(u64 deadline_ns)
+int schedule_timed(u64 deadline_ns)
 {
     struct sleep_timer sleep;
 
-    if (deadline_ns == DEADLINE_NONE) {
-        schedule();
-        return 0;
-    }
     if (deadline_ns <= clock_monotonic_ns()) {
         thread_cancel_sleep();
         return -ETIMEDOUT;

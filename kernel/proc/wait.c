@@ -46,6 +46,7 @@ static void wait_describe(struct wait_result *result, const struct process *chil
 }
 
 static bool wait_take_zombie(struct wait_state *state, struct process *child)
+    REQUIRES(process_tree_lock)
 {
     struct process *self = current_process();
     struct process_usage total = child->usage;
@@ -54,8 +55,8 @@ static bool wait_take_zombie(struct wait_state *state, struct process *child)
         return false;
     }
     process_usage_add(&total, &child->child_usage);
-    wait_describe(state->result, child,
-                  (child->exit_code & 0x7f) != 0 ? CLD_KILLED : CLD_EXITED, child->exit_code);
+    wait_describe(state->result, child, (child->exit_code & 0x7f) != 0 ? CLD_KILLED : CLD_EXITED,
+                  child->exit_code);
     state->result->usage = total;
     if ((state->request->options & WNOWAIT) != 0) {
         return true;
@@ -98,8 +99,7 @@ static bool wait_scan(struct wait_state *state)
     bool is_done = false;
 
     spin_lock(&process_tree_lock);
-    list_for_each_entry(child, &self->children, sibling)
-    {
+    list_for_each_entry (child, &self->children, sibling) {
         if (!wait_may_take(state->request, child)) {
             continue;
         }

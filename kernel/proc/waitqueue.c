@@ -22,6 +22,7 @@ void wake_up_one(struct wait_queue *queue)
     struct wait_entry *entry, *following;
     u64 flags;
 
+    explore_point(EXPLORE_SLEEP);
     if (!wait_queue_is_waited(queue)) {
         return;
     }
@@ -39,6 +40,7 @@ void wake_up_all(struct wait_queue *queue)
     struct wait_entry *entry, *following;
     u64 flags;
 
+    explore_point(EXPLORE_SLEEP);
     if (!wait_queue_is_waited(queue)) {
         return;
     }
@@ -100,28 +102,17 @@ void wait_queue_remove(struct wait_queue *queue, struct wait_entry *entry)
     spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-void thread_prepare_sleep(enum sleep_kind kind)
+int thread_signal_interrupts(enum sleep_kind kind)
 {
-    /* A full barrier: the announcement is visible before the condition is read. */
-    (void)__atomic_exchange_n(&current_thread()->state, (u32)kind, __ATOMIC_SEQ_CST);
-}
-
-void thread_cancel_sleep(void)
-{
-    __atomic_store_n(&current_thread()->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
-}
-
-int thread_sleep_interrupted(enum sleep_kind kind)
-{
-    const struct thread *thread = current_thread();
-
-    if (kind == SLEEP_UNINTERRUPTIBLE || likely(!signal_pending(thread))) {
+    switch (kind) {
+    case SLEEP_INTERRUPTIBLE:
+        return -ERESTARTSYS;
+    case SLEEP_KILLABLE:
+    case SLEEP_STOPPED:
+        return fatal_signal_pending(current_thread()) ? -EINTR : 0;
+    default:
         return 0;
     }
-    if (kind == SLEEP_INTERRUPTIBLE) {
-        return -ERESTARTSYS;
-    }
-    return fatal_signal_pending(thread) ? -EINTR : 0;
 }
 
 int wait_step_prepare(struct wait_queue *queue, struct wait_entry *entry, enum sleep_kind kind)

@@ -180,99 +180,6 @@ static s64 kinfo_proc(struct process *process, u64 buf, u64 len)
     return put_bytes(buf, len, &info, sizeof(info));
 }
 
-/* --- VMAS ------------------------------------------------------------------------------------- */
-
-static void fill_vma_name(struct cb_vma_info *info, const struct vma *vma)
-{
-    const struct mm_layout *layout = &vma->mm->layout;
-
-    if (vma->file != NULL) {
-        file_describe(vma->file, info->name, sizeof(info->name));
-    } else if (vma->object == NULL && vma->start <= layout->brk && vma->end >= layout->start_brk &&
-               layout->brk > layout->start_brk) {
-        strlcpy(info->name, "[heap]", sizeof(info->name));
-    } else if (vma->start <= layout->start_stack && vma->end >= layout->start_stack) {
-        strlcpy(info->name, "[stack]", sizeof(info->name));
-    }
-}
-
-static void fill_vma(struct cb_vma_info *info, const struct vma *vma)
-{
-    memset(info, 0, sizeof(*info));
-    info->start = vma->start;
-    info->end = vma->end;
-    info->flags |= (vma->flags & VM_READ) ? CB_VMA_READ : 0;
-    info->flags |= (vma->flags & VM_WRITE) ? CB_VMA_WRITE : 0;
-    info->flags |= (vma->flags & VM_EXEC) ? CB_VMA_EXEC : 0;
-    info->flags |= (vma->flags & VM_SHARED) ? CB_VMA_SHARED : 0;
-    info->flags |= (vma->flags & VM_GROWSDOWN) ? CB_VMA_GROWSDOWN : 0;
-    info->flags |= (vma->flags & VM_LOCKED) ? CB_VMA_LOCKED : 0;
-    fill_vma_name(info, vma);
-    if (vma->file != NULL) {
-        info->offset = vma->pgoff << PAGE_SHIFT;
-        info->cookie = file_cookie(vma->file);
-    }
-    /* A connection's number is its server's to tell, and nobody may be asked under mmap_lock. */
-    if (vma->file != NULL && connection_of_file(vma->file) == NULL) {
-        struct stat stat;
-
-        if (file_stat(vma->file, &stat) == 0) {
-            info->ino = stat.st_ino;
-            info->dev_major = dev_major(stat.st_dev);
-            info->dev_minor = dev_minor(stat.st_dev);
-        }
-    }
-}
-
-/* The VMAs from *@addr on, at most @max; *@addr moves behind the last. */
-static u32 collect_vmas(struct mm *mm, u64 *addr, struct cb_vma_info *infos, u32 max)
-{
-    struct vma *vma;
-    u32 nr = 0;
-
-    mm_read_lock(mm);
-    for (vma = vma_find(mm, *addr); vma != NULL && nr < max; vma = vma_next(vma)) {
-        fill_vma(&infos[nr++], vma);
-        *addr = vma->end;
-    }
-    mm_read_unlock(mm);
-    return nr;
-}
-
-static s64 kinfo_vmas(struct process *process, u64 buf, u64 len)
-{
-    struct cb_vma_info *infos;
-    struct mm *mm;
-    u64 addr = 0;
-    u64 done = 0;
-    s64 result = 0;
-
-    if (len < sizeof(*infos)) {
-        return -EINVAL;
-    }
-    mm = process_mm_get(process);
-    if (mm == NULL) {
-        return 0;
-    }
-    infos = kmalloc_array(BATCH, sizeof(*infos), ALLOC_KERNEL);
-    while (infos != NULL && result >= 0) {
-        u64 room = min((len - done) / sizeof(*infos), (u64)BATCH);
-        u32 nr = room == 0 ? 0 : collect_vmas(mm, &addr, infos, (u32)room);
-
-        if (nr == 0) {
-            break;
-        }
-        result = put_bytes(buf + done, len - done, infos, nr * sizeof(*infos));
-        done += nr * sizeof(*infos);
-    }
-    mm_put(mm);
-    if (infos == NULL) {
-        return -ENOMEM;
-    }
-    kfree(infos);
-    return result < 0 ? result : (s64)done;
-}
-
 /* --- FDS -------------------------------------------------------------------------------------- */
 
 static struct files *get_files(struct process *process)
@@ -534,6 +441,8 @@ s64 kinfo_process(struct process *process, u32 kind, u64 buf, u64 len)
         return kinfo_proc(process, buf, len);
     case CB_KINFO_VMAS:
         return kinfo_vmas(process, buf, len);
+    case CB_KINFO_SMAPS:
+        return kinfo_smaps(process, buf, len);
     case CB_KINFO_FDS:
         return kinfo_fds(process, buf, len);
     case CB_KINFO_THREADS:

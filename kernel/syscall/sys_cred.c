@@ -146,10 +146,9 @@ long sys_setresuid(u32 ruid, u32 euid, u32 suid)
 {
     struct cred new = current_process()->cred;
 
-    if (!has_capability(CAP_SETUID) &&
-        (!is_one_of(ruid, new.uid, new.euid, new.suid) ||
-         !is_one_of(euid, new.uid, new.euid, new.suid) ||
-         !is_one_of(suid, new.uid, new.euid, new.suid))) {
+    if (!has_capability(CAP_SETUID) && (!is_one_of(ruid, new.uid, new.euid, new.suid) ||
+                                        !is_one_of(euid, new.uid, new.euid, new.suid) ||
+                                        !is_one_of(suid, new.uid, new.euid, new.suid))) {
         return -EPERM;
     }
     new.uid = ruid != NO_ID ? ruid : new.uid;
@@ -179,8 +178,8 @@ long sys_setfsuid(u32 uid)
     struct cred new = current_process()->cred;
     u32 old = new.fsuid;
 
-    if (uid == NO_ID || (!has_capability(CAP_SETUID) && uid != new.uid && uid != new.euid &&
-                         uid != new.suid && uid != new.fsuid)) {
+    if (uid == NO_ID || (!has_capability(CAP_SETUID) &&
+                         uid != new.uid &&uid != new.euid &&uid != new.suid &&uid != new.fsuid)) {
         return old;
     }
     new.fsuid = uid;
@@ -239,10 +238,9 @@ long sys_setresgid(u32 rgid, u32 egid, u32 sgid)
 {
     struct cred new = current_process()->cred;
 
-    if (!has_capability(CAP_SETGID) &&
-        (!is_one_of(rgid, new.gid, new.egid, new.sgid) ||
-         !is_one_of(egid, new.gid, new.egid, new.sgid) ||
-         !is_one_of(sgid, new.gid, new.egid, new.sgid))) {
+    if (!has_capability(CAP_SETGID) && (!is_one_of(rgid, new.gid, new.egid, new.sgid) ||
+                                        !is_one_of(egid, new.gid, new.egid, new.sgid) ||
+                                        !is_one_of(sgid, new.gid, new.egid, new.sgid))) {
         return -EPERM;
     }
     new.gid = rgid != NO_ID ? rgid : new.gid;
@@ -264,8 +262,8 @@ long sys_setfsgid(u32 gid)
     struct cred new = current_process()->cred;
     u32 old = new.fsgid;
 
-    if (gid == NO_ID || (!has_capability(CAP_SETGID) && gid != new.gid && gid != new.egid &&
-                         gid != new.sgid && gid != new.fsgid)) {
+    if (gid == NO_ID || (!has_capability(CAP_SETGID) &&
+                         gid != new.gid &&gid != new.egid &&gid != new.sgid &&gid != new.fsgid)) {
         return old;
     }
     new.fsgid = gid;

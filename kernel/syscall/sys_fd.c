@@ -241,6 +241,12 @@ long sys_pipe(u64 user_fds)
     return sys_pipe2(user_fds, 0);
 }
 
+/* There is no network and no name that a socket could be bound to. */
+long sys_socket(s32 family, s32 type, s32 protocol)
+{
+    return -EAFNOSUPPORT;
+}
+
 long sys_socketpair(s32 family, s32 type, s32 protocol, u64 user_fds)
 {
     u32 flags = (u32)type & (O_CLOEXEC | O_NONBLOCK);

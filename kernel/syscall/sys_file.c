@@ -9,6 +9,7 @@
 #include <ipc/connection.h>
 #include <ipc/fdtable.h>
 #include <ipc/file.h>
+#include <ipc/fs_context.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/usercopy.h>
@@ -129,6 +130,17 @@ long sys_fstatfs(s32 fd, u64 user_statfs)
     return error != 0 ? error : copy_to_user(user_statfs, &statfs, sizeof(statfs));
 }
 
+static s64 getdents_file(struct file *file, u64 buf, u32 len)
+{
+    s64 result = mutex_lock_killable(&file->pos_lock);
+
+    if (result == 0) {
+        result = file->ops->getdents(file, buf, len);
+        mutex_unlock(&file->pos_lock);
+    }
+    return result;
+}
+
 long sys_getdents64(s32 fd, u64 buf, u32 len)
 {
     struct fd_ref ref;
@@ -142,11 +154,7 @@ long sys_getdents64(s32 fd, u64 buf, u32 len)
     } else if (!user_access_ok(buf, len)) {
         result = -EFAULT;
     } else {
-        result = mutex_lock_killable(&ref.file->pos_lock);
-    }
-    if (result == 0) {
-        result = ref.file->ops->getdents(ref.file, buf, len);
-        mutex_unlock(&ref.file->pos_lock);
+        result = getdents_file(ref.file, buf, len);
     }
     fd_return(&ref);
     return result;
@@ -247,9 +255,21 @@ long sys_syncfs(s32 fd)
     return error;
 }
 
-/* Every write has reached its server when it returns, and the kernel keeps nothing back. */
+/* Every write has reached its server when it returns; what that one keeps back it is told to save.
+ */
 long sys_sync(void)
 {
+    struct file *root = fs_get_root(current_process()->fs);
+    const u64 args[] = {CB_FSYNC_ALL};
+    struct connection *conn = root != NULL ? connection_of_file(root) : NULL;
+
+    if (conn != NULL) {
+        /* There is nobody to tell of an error. */
+        (void)!connection_simple_call(conn, CB_OP_FSYNC, args, ARRAY_SIZE(args), NULL, 0);
+    }
+    if (root != NULL) {
+        file_put(root);
+    }
     return 0;
 }
 

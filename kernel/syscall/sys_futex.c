@@ -73,22 +73,30 @@ static long wait(const struct futex_wait_args *args)
     return -ERESTART_RESTARTBLOCK;
 }
 
+/* The commands on two words; their second count comes in the place of the time-out. */
+static long run_pair(u32 command, const struct futex_pair_args *pair)
+{
+    switch (command) {
+    case FUTEX_REQUEUE:
+    case FUTEX_CMP_REQUEUE:
+        return futex_requeue(pair);
+    case FUTEX_WAKE_OP:
+        return futex_wake_op(pair);
+    default:
+        return -ENOSYS;
+    }
+}
+
 long sys_futex(u64 uaddr, s32 op, u32 value, u64 timeout, u64 uaddr2, u32 value3)
 {
     u32 command = (u32)op & FUTEX_CMD_MASK;
     bool is_shared = ((u32)op & FUTEX_PRIVATE_FLAG) == 0;
-    struct futex_pair_args pair = {
-        .uaddr = uaddr,
-        .uaddr2 = uaddr2,
-        .nr_wake = (s32)value,
-        .nr_second = (s32)timeout,
-        .is_shared = is_shared,
-        .must_compare = command == FUTEX_CMP_REQUEUE,
-        .value = value3,
-        .encoded_op = value3,
-    };
     u64 deadline_ns = DEADLINE_NONE;
 
+    /* By far the commonest, and the one that is to be short. */
+    if (command == FUTEX_WAKE && ((u32)op & FUTEX_CLOCK_REALTIME) == 0) {
+        return futex_wake(uaddr, is_shared, (s32)value, FUTEX_BITSET_MATCH_ANY);
+    }
     if (timeout != 0 && has_timeout(command)) {
         int error = read_deadline(timeout, (u32)op, &deadline_ns);
 
@@ -101,25 +109,26 @@ long sys_futex(u64 uaddr, s32 op, u32 value, u64 timeout, u64 uaddr2, u32 value3
     }
     switch (command) {
     case FUTEX_WAIT:
-        value3 = FUTEX_BITSET_MATCH_ANY;
-        FALLTHROUGH;
     case FUTEX_WAIT_BITSET:
-        return wait(&(struct futex_wait_args){.uaddr = uaddr,
-                                              .value = value,
-                                              .bitset = value3,
-                                              .deadline_ns = deadline_ns,
-                                              .is_shared = is_shared});
-    case FUTEX_WAKE:
-        return futex_wake(uaddr, is_shared, (s32)value, FUTEX_BITSET_MATCH_ANY);
+        return wait(&(struct futex_wait_args){
+            .uaddr = uaddr,
+            .value = value,
+            .bitset = command == FUTEX_WAIT ? FUTEX_BITSET_MATCH_ANY : value3,
+            .deadline_ns = deadline_ns,
+            .is_shared = is_shared});
     case FUTEX_WAKE_BITSET:
         return futex_wake(uaddr, is_shared, (s32)value, value3);
-    case FUTEX_REQUEUE:
-    case FUTEX_CMP_REQUEUE:
-        return futex_requeue(&pair);
-    case FUTEX_WAKE_OP:
-        return futex_wake_op(&pair);
     default:
-        return -ENOSYS;
+        return run_pair(command, &(struct futex_pair_args){
+                                     .uaddr = uaddr,
+                                     .uaddr2 = uaddr2,
+                                     .nr_wake = (s32)value,
+                                     .nr_second = (s32)timeout,
+                                     .is_shared = is_shared,
+                                     .must_compare = command == FUTEX_CMP_REQUEUE,
+                                     .value = value3,
+                                     .encoded_op = value3,
+                                 });
     }
 }
 

@@ -7,6 +7,7 @@
 #include <syscall/syscalls.h>
 
 #include <arch/cpu.h>
+#include <debug/lockstat.h>
 #include <lib/cmdline.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -134,6 +135,54 @@ static s64 kinfo_system(u64 buf, u64 len)
     return result;
 }
 
+/* The counters belong to their CPUs, which go on counting: another CPU's may be a little old. */
+static s64 kinfo_cpu_stats(u64 buf, u64 len)
+{
+    u64 done = 0;
+
+    if (len < sizeof(struct cb_cpu_stats)) {
+        return -EINVAL;
+    }
+    for (u32 id = 0; id < cpu_count() && len - done >= sizeof(struct cb_cpu_stats); id++) {
+        const struct cpu_stats *stats = &cpu_at(id)->stats;
+        struct cb_cpu_stats out = {
+            .interrupts = READ_ONCE(stats->nr_interrupts),
+            .timer_interrupts = READ_ONCE(stats->nr_timer_interrupts),
+            .ipis_sent = READ_ONCE(stats->nr_ipis_sent),
+            .ipis_received = READ_ONCE(stats->nr_ipis_received),
+            .tlb_page_flushes = READ_ONCE(stats->nr_tlb_page_flushes),
+            .tlb_full_flushes = READ_ONCE(stats->nr_tlb_full_flushes),
+            .root_loads = READ_ONCE(stats->nr_mm_switches),
+        };
+
+        if (copy_to_user(buf + done, &out, sizeof(out)) != 0) {
+            return -EFAULT;
+        }
+        done += sizeof(out);
+    }
+    return (s64)done;
+}
+
+static s64 kinfo_locks(u64 buf, u64 len)
+{
+    u64 done = 0;
+
+    if (len < sizeof(struct cb_lock_stats)) {
+        return -EINVAL;
+    }
+    for (u32 rank = RANK_NONE + 1; rank < RANK_COUNT && len - done >= sizeof(struct cb_lock_stats);
+         rank++) {
+        struct cb_lock_stats out = {.contended = lockstat_read(rank)};
+
+        strlcpy(out.name, lock_rank_name(rank), sizeof(out.name));
+        if (copy_to_user(buf + done, &out, sizeof(out)) != 0) {
+            return -EFAULT;
+        }
+        done += sizeof(out);
+    }
+    return (s64)done;
+}
+
 /* What a process may hide from others: its memory's shape, its files, its environment. */
 static bool is_private(u32 kind)
 {
@@ -183,6 +232,10 @@ long sys_kinfo(u32 kind, s32 pid, u64 buf, u64 len)
         return kinfo_mem(buf, len);
     case CB_KINFO_SYSTEM:
         return kinfo_system(buf, len);
+    case CB_KINFO_CPU_STATS:
+        return kinfo_cpu_stats(buf, len);
+    case CB_KINFO_LOCKS:
+        return kinfo_locks(buf, len);
     default:
         return kind >= CB_KINFO_END ? -EINVAL : kinfo_of(pid, kind, buf, len);
     }

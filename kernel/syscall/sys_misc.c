@@ -152,8 +152,7 @@ static long prctl_set_subreaper(bool is_on)
         /* Later children inherit the mark; those there are get it here. */
         struct process *child;
 
-        list_for_each_entry(child, &self->children, sibling)
-        {
+        list_for_each_entry (child, &self->children, sibling) {
             child->has_subreaper_above = true;
         }
     }

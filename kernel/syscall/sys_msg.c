@@ -7,6 +7,7 @@
 #include <syscall/syscalls.h>
 
 #include <ipc/connection.h>
+#include <ipc/dax_file.h>
 #include <ipc/fdtable.h>
 #include <ipc/fs_context.h>
 #include <ipc/memfd.h>
@@ -84,18 +85,14 @@ static void unreceive_fds(const struct cb_msg *out)
     }
 }
 
-/* Header and carried bytes, so that a small message is one copy to the receiver. */
+/* Room for a header and the carried bytes, so that a small message is one copy to the receiver. */
 struct message_image {
-    struct cb_msg header;
-    u8 data[CB_INLINE_MAX];
+    u8 bytes[sizeof(struct cb_msg) + CB_INLINE_MAX] ALIGNED(8);
 };
 
-_Static_assert(offsetof(struct message_image, data) == offsetof(struct cb_msg, data),
-               "carried bytes follow the header");
-
-static void image_fill(struct message_image *image, const struct message *msg)
+static struct cb_msg *image_fill(struct message_image *image, const struct message *msg)
 {
-    struct cb_msg *out = &image->header;
+    struct cb_msg *out = (struct cb_msg *)image->bytes;
 
     out->id = msg->id;
     out->op = msg->op;
@@ -111,29 +108,30 @@ static void image_fill(struct message_image *image, const struct message *msg)
     out->nr_fds = 0;
     memset(out->fds, 0, sizeof(out->fds));
     out->inline_len = msg->inline_len;
-    memcpy(image->data, msg->inline_data, msg->inline_len);
+    memcpy(out->data, msg->inline_data, msg->inline_len);
+    return out;
 }
 
 static int deliver_message(struct message *msg, u64 buf)
 {
     struct message_image image;
+    struct cb_msg *header = image_fill(&image, msg);
     u64 data = buf + offsetof(struct cb_msg, data);
     int error;
 
-    image_fill(&image, msg);
     if (msg->nr_fds > 0) {
-        receive_fds(msg, &image.header);
+        receive_fds(msg, header);
     }
-    error = copy_to_user(buf, &image, sizeof(image.header) + image.header.inline_len);
+    error = copy_to_user(buf, header, sizeof(*header) + header->inline_len);
     if (error == 0 && msg->path != NULL) {
-        error = copy_to_user(data, msg->path, image.header.path_len + 1ul);
-        data += image.header.path_len + 1ul;
+        error = copy_to_user(data, msg->path, header->path_len + 1ul);
+        data += header->path_len + 1ul;
     }
     if (error == 0 && msg->path2 != NULL) {
-        error = copy_to_user(data, msg->path2, image.header.path2_len + 1ul);
+        error = copy_to_user(data, msg->path2, header->path2_len + 1ul);
     }
     if (error != 0) {
-        unreceive_fds(&image.header);
+        unreceive_fds(header);
     }
     return error;
 }
@@ -187,6 +185,14 @@ static int deliver(struct port *port, struct port_item *item, u64 buf)
     return error;
 }
 
+/* Who receives messages with privilege is what others wait for. */
+static void become_server(struct process *process)
+{
+    if (unlikely(!process->is_server) && has_capability(CAP_SYS_ADMIN)) {
+        WRITE_ONCE(process->is_server, true);
+    }
+}
+
 long sys_msg_receive(s32 port_fd, u64 buf, u64 size, u64 timeout_ns)
 {
     struct fd_ref ref;
@@ -205,6 +211,7 @@ long sys_msg_receive(s32 port_fd, u64 buf, u64 size, u64 timeout_ns)
     if (error != 0) {
         return error;
     }
+    become_server(current_process());
     if (timeout_ns != CB_TIMEOUT_NONE && timeout_ns != 0) {
         deadline_ns = deadline_after(timeout_ns);
     }
@@ -294,7 +301,7 @@ long sys_conn_create(s32 port_fd, u64 cookie, u32 conn_flags)
 
         fd = fd_reserve(files, 0, rlimit_get(RLIMIT_NOFILE), FD_CLOSE_ON_EXEC);
         if (fd < 0) {
-            connection_discard(file);
+            file_put(file);
         } else {
             connection_open(file, port, cookie, conn_flags, 0, NULL);
             fd_fill(files, (s32)fd, file);
@@ -412,7 +419,7 @@ long sys_msg_call(s32 conn_fd, u64 user_call)
 static s64 copy_fd(struct port *port, const struct cb_copy_fd *copy, struct file *memfd)
 {
     enum region_access access = copy->dir == CB_TO_CLIENT ? REGION_WRITE : REGION_READ;
-    struct vm_object *object = memfd_object(memfd);
+    struct vm_object *object = memory_file_object(memfd);
     struct message *msg;
     s64 result;
 

@@ -11,6 +11,7 @@
 #include <ipc/fs_context.h>
 #include <ipc/message.h>
 #include <ipc/path.h>
+#include <ipc/reopen.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/usercopy.h>
@@ -64,6 +65,19 @@ static s64 call_on_file(s32 dirfd, u32 code, const u64 *args, u32 nr_args, int e
     return result > 0 ? 0 : result;
 }
 
+/* The status of the descriptor that the path of a STATAT led to. */
+static s64 stat_descriptor(const struct message *msg, struct stat *stat)
+{
+    struct file *file;
+    s64 result = reopen_find(msg, &file);
+
+    if (result == 0) {
+        result = file_stat(file, stat);
+        file_put(file);
+    }
+    return result;
+}
+
 /* A path operation that fills a kernel buffer. */
 static s64 fill_op(u32 code, s32 dirfd, u64 user_path, u64 arg0, void *buf, size_t len)
 {
@@ -81,7 +95,11 @@ static s64 fill_op(u32 code, s32 dirfd, u64 user_path, u64 arg0, void *buf, size
         message_put(op.msg);
         return result;
     }
-    result = path_op_finish(&op, dirfd);
+    result = path_call(current_process()->fs, dirfd, op.msg);
+    if (result >= 0 && (op.msg->reply_flags & CB_REPLY_REOPEN)) {
+        result = stat_descriptor(op.msg, buf);
+    }
+    message_put(op.msg);
     return result > 0 ? 0 : result;
 }
 
@@ -378,8 +396,10 @@ static long set_times(s32 dirfd, u64 user_path, u32 flags, const struct file_tim
         if (flags != 0) {
             return -EINVAL;
         }
-        return dirfd == AT_FDCWD ? -EFAULT
-                                 : call_on_file(dirfd, CB_OP_UTIMENS, args, ARRAY_SIZE(args), -EPERM);
+        if (dirfd == AT_FDCWD) {
+            return -EFAULT;
+        }
+        return call_on_file(dirfd, CB_OP_UTIMENS, args, ARRAY_SIZE(args), -EPERM);
     }
     return change_op(CB_OP_UTIMENS, CB_OP_UTIMENS, dirfd, user_path, flags, args, 4);
 }

@@ -41,14 +41,12 @@ static inline s64 run_transfer(struct file *file, struct iov_iter *iter, s64 *po
 }
 
 /* At the file's own position, which only threads that share the file fight for. */
-static s64 transfer_at_pos(const struct fd_ref *ref, struct iov_iter *iter, enum transfer transfer)
+static NOINLINE s64 transfer_seekable(const struct fd_ref *ref, struct iov_iter *iter,
+                                      enum transfer transfer)
 {
     struct file *file = ref->file;
     s64 result;
 
-    if (!(file->traits & FILE_SEEKABLE)) {
-        return run_transfer(file, iter, NULL, transfer);
-    }
     if (!ref->is_counted && refcount_read(&file->refs) == 1) {
         return run_transfer(file, iter, &file->pos, transfer);
     }
@@ -60,7 +58,16 @@ static s64 transfer_at_pos(const struct fd_ref *ref, struct iov_iter *iter, enum
     return result;
 }
 
-static inline long transfer_single(s32 fd, u64 buf, u64 len, enum transfer transfer)
+static ALWAYS_INLINE s64 transfer_at_pos(const struct fd_ref *ref, struct iov_iter *iter,
+                                         enum transfer transfer)
+{
+    if (ref->file->traits & FILE_SEEKABLE) {
+        return transfer_seekable(ref, iter, transfer);
+    }
+    return run_transfer(ref->file, iter, NULL, transfer);
+}
+
+static ALWAYS_INLINE long transfer_single(s32 fd, u64 buf, u64 len, enum transfer transfer)
 {
     struct fd_ref ref;
     struct iov_iter iter;
@@ -71,7 +78,7 @@ static inline long transfer_single(s32 fd, u64 buf, u64 len, enum transfer trans
     }
     result = check_access(ref.file, transfer);
     if (likely(result == 0)) {
-        result = (s64)len < 0 ? -EINVAL : iov_import_single(&iter, buf, len);
+        result = iov_import_single(&iter, buf, len);
     }
     if (likely(result == 0)) {
         result = transfer_at_pos(&ref, &iter, transfer);
@@ -161,7 +168,7 @@ static long transfer_positioned(s32 fd, u64 buf, u64 len, s64 pos, enum transfer
         result = -ESPIPE;
     }
     result = result != 0 ? result : check_access(ref.file, transfer);
-    result = result != 0 ? result : (s64)len < 0 ? -EINVAL : iov_import_single(&iter, buf, len);
+    result = result != 0 ? result : iov_import_single(&iter, buf, len);
     result = result != 0 ? result : transfer_at(&ref, &iter, pos, transfer);
     fd_return(&ref);
     return result;
@@ -260,6 +267,21 @@ static s64 seek_target(struct file *file, s64 offset, u32 whence)
     return base < 0 ? -EINVAL : base;
 }
 
+static s64 seek_file(struct file *file, s64 offset, u32 whence)
+{
+    s64 result = mutex_lock_killable(&file->pos_lock);
+
+    if (result != 0) {
+        return result;
+    }
+    result = seek_target(file, offset, whence);
+    if (result >= 0) {
+        file->pos = result;
+    }
+    mutex_unlock(&file->pos_lock);
+    return result;
+}
+
 long sys_lseek(s32 fd, s64 offset, u32 whence)
 {
     struct fd_ref ref;
@@ -275,14 +297,7 @@ long sys_lseek(s32 fd, s64 offset, u32 whence)
     } else if (!(ref.file->traits & FILE_SEEKABLE)) {
         result = -ESPIPE;
     } else {
-        result = mutex_lock_killable(&ref.file->pos_lock);
-    }
-    if (result == 0) {
-        result = seek_target(ref.file, offset, whence);
-        if (result >= 0) {
-            ref.file->pos = result;
-        }
-        mutex_unlock(&ref.file->pos_lock);
+        result = seek_file(ref.file, offset, whence);
     }
     fd_return(&ref);
     return result;

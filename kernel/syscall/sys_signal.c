@@ -77,8 +77,7 @@ static int kill_group(s32 pgid, int signal, const struct siginfo *info)
     struct pid *group = pgid == 0 ? current_process()->group : pid_find_locked(pgid);
 
     if (group != NULL) {
-        list_for_each_entry(member, &group->group, group_link)
-        {
+        list_for_each_entry (member, &group->group, group_link) {
             result = kill_one_locked(member, NULL, signal, info);
             has_success = has_success || result == 0;
         }
@@ -87,26 +86,36 @@ static int kill_group(s32 pgid, int signal, const struct siginfo *info)
     return has_success ? 0 : result;
 }
 
-/* Everybody but process 1 and the caller. */
+/*
+ * Does kill(-1) mean this process? Not the caller, and not the servers that process 1 keeps: on
+ * Linux they are a part of the kernel.
+ */
+static bool is_one_of_all_locked(const struct process *process) REQUIRES(process_tree_lock)
+{
+    return process != NULL && process != current_process() &&
+           !(READ_ONCE(process->is_server) && process->parent == first_process);
+}
+
 static int kill_all(int signal, const struct siginfo *info)
 {
-    s32 number = PID_INIT;
-    int result = -ESRCH;
+    bool is_anybody = false;
+    int result = 0;
 
     spin_lock(&process_tree_lock);
-    for (struct pid *entry = pid_next_locked(number); entry != NULL;
+    for (struct pid *entry = pid_next_locked(PID_INIT); entry != NULL;
          entry = pid_next_locked(entry->nr)) {
-        if (entry->process == NULL || entry->process == current_process()) {
+        if (!is_one_of_all_locked(entry->process)) {
             continue;
         }
         int error = kill_one_locked(entry->process, NULL, signal, info);
 
+        is_anybody = true;
         if (error != -EPERM) {
             result = error;
         }
     }
     spin_unlock(&process_tree_lock);
-    return result;
+    return is_anybody ? result : -ESRCH;
 }
 
 static int kill_any(s32 pid, int signal, const struct siginfo *info)
@@ -399,8 +408,8 @@ long sys_rt_sigtimedwait(u64 set, u64 user_info, u64 timeout, u64 size)
         deadline = deadline_after(timespec_to_ns(&time));
     }
     mask &= ~SIGNAL_MASK_UNBLOCKABLE;
-    int error = wait_event_interruptible_until(&process->signal_queue, sigwait_try(mask, &info),
-                                               deadline);
+    int error =
+        wait_event_interruptible_until(&process->signal_queue, sigwait_try(mask, &info), deadline);
 
     if (error != 0) {
         sigwait_end();
@@ -427,8 +436,8 @@ long sys_rt_sigreturn(void)
     }
     signal_set_blocked(restored.mask);
     /* What the handler left in uc_stack counts; nonsense there changes nothing. */
-    if (signal_set_altstack(restored.altstack_sp, restored.altstack_flags,
-                            restored.altstack_size, tf_sp(frame)) != 0) {
+    if (signal_set_altstack(restored.altstack_sp, restored.altstack_flags, restored.altstack_size,
+                            tf_sp(frame)) != 0) {
         return (long)tf_result(frame);
     }
     return (long)tf_result(frame);

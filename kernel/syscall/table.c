@@ -21,7 +21,10 @@ struct syscall_entry {
     const char *name;
 };
 
-#define CALL(call) {(syscall_function)(void (*)(void))sys_##call, #call}
+#define CALL(call)                                                                                 \
+    {                                                                                              \
+        (syscall_function)(void (*)(void)) sys_##call, #call                                       \
+    }
 
 static const struct syscall_entry table[] = {
     [0] = CALL(read),
@@ -62,6 +65,7 @@ static const struct syscall_entry table[] = {
     [38] = CALL(setitimer),
     [39] = CALL(getpid),
     [40] = CALL(sendfile),
+    [41] = CALL(socket),
     [53] = CALL(socketpair),
     [56] = CALL(clone),
     [57] = CALL(fork),
@@ -203,6 +207,9 @@ static const struct syscall_entry table[] = {
     [272] = CALL(unshare),
     [273] = CALL(set_robust_list),
     [274] = CALL(get_robust_list),
+    [275] = CALL(splice),
+    [276] = CALL(tee),
+    [278] = CALL(vmsplice),
     [280] = CALL(utimensat),
     [281] = CALL(epoll_pwait),
     [284] = CALL(eventfd),
@@ -217,6 +224,8 @@ static const struct syscall_entry table[] = {
     [302] = CALL(prlimit64),
     [306] = CALL(syncfs),
     [309] = CALL(getcpu),
+    [310] = CALL(process_vm_readv),
+    [311] = CALL(process_vm_writev),
     [314] = CALL(sched_setattr),
     [315] = CALL(sched_getattr),
     [316] = CALL(renameat2),
@@ -236,6 +245,7 @@ static const struct syscall_entry table[] = {
     [436] = CALL(close_range),
     [437] = CALL(openat2),
     [439] = CALL(faccessat2),
+    [440] = CALL(process_madvise),
     [441] = CALL(epoll_pwait2),
     [452] = CALL(fchmodat2),
     [1024] = CALL(port_create),
@@ -251,6 +261,7 @@ static const struct syscall_entry table[] = {
     [1034] = CALL(kinfo),
     [1035] = CALL(session_tty),
     [1036] = CALL(conn_cookie),
+    [1037] = CALL(kernel_file),
 };
 
 #define NR_UNKNOWN_LOGGED 1024

@@ -1,143 +1,130 @@
-/* Faults on anonymous and shared memory, and giving it back. */
+/* Faults on anonymous memory of small pages, and giving it back. */
 #define _GNU_SOURCE
 #include "bench.h"
-
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { NR_PAGES = 4096 };
 #define LENGTH (NR_PAGES * PAGE)
 
-static struct samples s0, s1, s2, s3;
+#define ADVICE_POPULATE_WRITE 23
 
-static double since(uint64_t start)
-{
-    return (double)(bench_now() - start);
-}
-
-static void read_faults(void)
+static void read_faults(struct row *rows)
 {
     for (int r = 0; r < bench_repeats; r++) {
         char *p = map_rw(LENGTH);
-        uint64_t start = bench_now();
 
-        read_pages(p, NR_PAGES);
-        samples_add(&s0, since(start) / NR_PAGES);
-        start = bench_now();
-        write_pages(p, NR_PAGES);
-        samples_add(&s1, since(start) / NR_PAGES);
+        TIMED(&rows[0], NR_PAGES)
+        {
+            read_pages(p, NR_PAGES);
+        }
+        TIMED(&rows[1], NR_PAGES)
+        {
+            write_pages(p, NR_PAGES);
+        }
         madvise(p, LENGTH, MADV_DONTNEED);
-        start = bench_now();
-        read_pages(p, NR_PAGES);
-        samples_add(&s2, since(start) / NR_PAGES);
+        TIMED(&rows[2], NR_PAGES)
+        {
+            read_pages(p, NR_PAGES);
+        }
         munmap(p, LENGTH);
     }
-    samples_print("anon_read_fault_zeropage", &s0);
-    samples_print("anon_write_after_zeropage", &s1);
-    samples_print("anon_read_fault_zeropage_pt_present", &s2);
 }
 
-static void write_faults(void)
+static void write_faults(struct row *rows)
 {
     for (int r = 0; r < bench_repeats; r++) {
         char *p = map_rw(LENGTH);
-        uint64_t start = bench_now();
 
-        write_pages(p, NR_PAGES);
-        samples_add(&s0, since(start) / NR_PAGES);
-        start = bench_now();
-        madvise(p, LENGTH, MADV_DONTNEED);
-        samples_add(&s2, since(start));
-        start = bench_now();
-        write_pages(p, NR_PAGES);
-        samples_add(&s1, since(start) / NR_PAGES);
-        start = bench_now();
-        munmap(p, LENGTH);
-        samples_add(&s3, since(start));
+        TIMED(&rows[0], NR_PAGES)
+        {
+            write_pages(p, NR_PAGES);
+        }
+        TIMED(&rows[1], 1)
+        {
+            madvise(p, LENGTH, MADV_DONTNEED);
+        }
+        TIMED(&rows[2], NR_PAGES)
+        {
+            write_pages(p, NR_PAGES);
+        }
+        TIMED(&rows[3], 1)
+        {
+            munmap(p, LENGTH);
+        }
     }
-    samples_print("anon_write_fault", &s0);
-    samples_print("anon_write_fault_pt_present", &s1);
-    samples_print("madv_dontneed_16M_touched", &s2);
-    samples_print("munmap_16M_touched", &s3);
 }
 
-void bench_anon(void)
+static void without_touching(struct row *rows)
 {
-    read_faults();
-    write_faults();
     for (int r = 0; r < bench_repeats; r++) {
-        uint64_t start = bench_now();
-        char *p = mmap(BASE, LENGTH, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        TIMED(&rows[0], 1)
+        {
+            mmap(BASE, LENGTH, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            munmap(BASE, LENGTH);
+        }
+    }
+}
 
-        munmap(p, LENGTH);
-        samples_add(&s0, since(start));
-        p = map_rw(LENGTH);
-        start = bench_now();
-        if (madvise(p, LENGTH, 23 /* MADV_POPULATE_WRITE */) == 0) {
-            samples_add(&s1, since(start) / NR_PAGES);
+static void advice(struct row *rows)
+{
+    for (int r = 0; r < bench_repeats; r++) {
+        char *p = map_rw(LENGTH);
+        struct watch watch = watch_of(&rows[0]);
+        int error;
+
+        watch_start(&watch);
+        error = madvise(p, LENGTH, ADVICE_POPULATE_WRITE);
+        watch_stop(&watch);
+        if (error != 0) {
+            rows_fail(rows);
+            return;
+        }
+        row_add(&rows[0], &watch, NR_PAGES);
+        watch = watch_of(&rows[1]);
+        watch_start(&watch);
+        error = madvise(p, LENGTH, MADV_FREE);
+        watch_stop(&watch);
+        if (error != 0) {
+            row_fail(&rows[1]);
+        } else {
+            row_add(&rows[1], &watch, NR_PAGES);
         }
         munmap(p, LENGTH);
     }
-    samples_print("mmap_munmap_16M_untouched", &s0);
-    samples_print("madv_populate_write_per_page", &s1);
 }
 
-static int filled_memfd(size_t len)
+static void locking(struct row *rows)
 {
-    static char block[65536];
-    int fd = memfd_create("bench", 0);
-
-    memset(block, 7, sizeof(block));
-    for (size_t at = 0; at < len; at += sizeof(block)) {
-        if (pwrite(fd, block, sizeof(block), (off_t)at) != (ssize_t)sizeof(block)) {
-            row_error("pwrite");
-            _exit(1);
-        }
-    }
-    return fd;
-}
-
-static char *map_file(int fd, int flags)
-{
-    char *p = mmap(BASE, LENGTH, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
-
-    if (p == MAP_FAILED) {
-        row_error("mmap of a memfd");
-        _exit(1);
-    }
-    return p;
-}
-
-void bench_shmem(void)
-{
-    int fd = filled_memfd(LENGTH);
-    uint64_t start;
-
     for (int r = 0; r < bench_repeats; r++) {
-        char *p = map_file(fd, MAP_SHARED);
+        char *p = map_rw(LENGTH);
+        struct watch watch = watch_of(&rows[0]);
+        int error;
 
-        start = bench_now();
-        read_pages(p, NR_PAGES);
-        samples_add(&s0, since(start) / NR_PAGES);
-        start = bench_now();
-        munmap(p, LENGTH);
-        samples_add(&s1, since(start));
-        p = map_file(fd, MAP_SHARED);
-        start = bench_now();
         write_pages(p, NR_PAGES);
-        samples_add(&s2, since(start) / NR_PAGES);
-        munmap(p, LENGTH);
-        p = map_file(fd, MAP_PRIVATE);
-        start = bench_now();
-        write_pages(p, NR_PAGES);
-        samples_add(&s3, since(start) / NR_PAGES);
+        watch_start(&watch);
+        error = mlock(p, LENGTH);
+        watch_stop(&watch);
+        if (error != 0) {
+            rows_fail(rows);
+            return;
+        }
+        row_add(&rows[0], &watch, NR_PAGES);
+        TIMED(&rows[1], NR_PAGES)
+        {
+            munlock(p, LENGTH);
+        }
         munmap(p, LENGTH);
     }
-    samples_print("shmem_read_fault_faultaround_per_page", &s0);
-    samples_print("munmap_16M_shmem_mapped", &s1);
-    samples_print("shmem_write_fault_present", &s2);
-    samples_print("file_private_cow_fault_direct", &s3);
-    close(fd);
 }
+
+const struct bench bench_anon[] = {
+    {read_faults,
+     {"anon_read_fault_zeropage", "anon_write_after_zeropage",
+      "anon_read_fault_zeropage_pt_present"}},
+    {write_faults,
+     {"anon_write_fault", "madv_dontneed_16M_touched", "anon_write_fault_pt_present",
+      "munmap_16M_touched"}},
+    {without_touching, {"mmap_munmap_16M_untouched"}},
+    {advice, {"madv_populate_write_per_page", "madv_free_per_page"}},
+    {locking, {"mlock_per_page_touched", "munlock_per_page"}},
+    {0},
+};

@@ -1,3 +1,3 @@
 # The benchmark: one static program for both systems. bench.c holds the tools, main.c the groups.
-BENCH_SRCS := tests/bench/main.c tests/bench/bench.c tests/bench/base.c tests/bench/anon.c \
-    tests/bench/cow.c tests/bench/mmap.c tests/bench/ipc.c
+BENCH_SRCS := $(addprefix tests/bench/,main.c bench.c base.c anon.c thp.c shmem.c cow.c fork.c \
+    mmap.c protect.c inspect.c ipc.c message.c yield.c signal.c uffd.c gup.c vma.c memory.c scale.c)

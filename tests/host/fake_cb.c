@@ -252,6 +252,15 @@ int cb_session_tty(int sid, int fg_pgid, int tty_nr)
     return 0;
 }
 
+/* There is no kernel behind any file here. */
+int cb_kernel_file(enum cb_kernel_file kind, int pid, unsigned flags)
+{
+    (void)kind;
+    (void)pid;
+    (void)flags;
+    return -ENXIO;
+}
+
 /* Messages do not come through a port here. */
 int cb_msg_receive(int port, struct cb_msg *msg, size_t size, uint64_t timeout_ns)
 {
@@ -260,4 +269,27 @@ int cb_msg_receive(int port, struct cb_msg *msg, size_t size, uint64_t timeout_n
     (void)size;
     (void)timeout_ns;
     return -EAGAIN;
+}
+
+/* --- device memory: this machine has none ------------------------------------------------------
+ */
+
+int cb_dax_info(int device, struct cb_dax_info *info)
+{
+    return -ENODEV;
+}
+
+int cb_dax_create(int device, enum cb_dax_cow cow)
+{
+    return -ENODEV;
+}
+
+long cb_dax_grant(int file, const struct cb_dax_grant *grant)
+{
+    return -ENODEV;
+}
+
+int cb_dax_revoke(int file, const struct cb_dax_range *range)
+{
+    return -ENODEV;
 }

@@ -59,7 +59,7 @@ void panic(const char *fmt, ...)
 /* --- locks ---------------------------------------------------------------------------------------
  */
 
-void spin_lock_contended(struct spinlock *lock, u16 ticket)
+void spin_lock_contended(struct spinlock *lock)
 {
     panic("a lock of rank %u is taken twice", lock->rank);
 }
@@ -131,4 +131,9 @@ int kernel_map(u64 va, u64 phys, u64 size, enum kernel_map_prot prot)
 
 void kernel_map_use_frames(void)
 {
+}
+
+bool kernel_map_lookup(u64 va, u64 *phys)
+{
+    return false;
 }

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include <debug/lockstat.h>
 #include <fake_kernel.h>
 #include <fake_mm.h>
 #include <ipc/file.h>
@@ -15,6 +16,7 @@
 #include <mm/mm.h>
 #include <mm/populate.h>
 #include <mm/ranges.h>
+#include <mm/reclaim.h>
 #include <mm/rmap.h>
 #include <mm/shmem.h>
 #include <mm/slab.h>
@@ -91,6 +93,10 @@ u64 frames_total_count(void)
 /* --- locks: one thread, so a lock that is not free is a mistake ---------------------------------
  */
 
+void lockstat_contended(u16 rank)
+{
+}
+
 void rwsem_init(struct rwsem *sem, enum lock_rank rank)
 {
     sem->count = 0;
@@ -152,9 +158,19 @@ void wait_step_finish(struct wait_queue *queue, struct wait_entry *entry)
 {
 }
 
-int schedule_until(u64 deadline_ns)
+void schedule(void)
 {
     BUG("with one thread nobody waits");
+}
+
+int schedule_timed(u64 deadline_ns)
+{
+    BUG("with one thread nobody waits");
+}
+
+int thread_signal_interrupts(enum sleep_kind kind)
+{
+    return 0;
 }
 
 /* --- the process --------------------------------------------------------------------------------
@@ -187,11 +203,11 @@ void random_bytes(void *buf, size_t len)
 /* --- objects without pages -----------------------------------------------------------------------
  */
 
-const struct object_ops shmem_ops = {.get_page = NULL};
-
-void shmem_release_pages(struct vm_object *object)
+static void release_pages(struct vm_object *object)
 {
 }
+
+const struct object_ops shmem_ops = {.release = release_pages};
 
 int object_punch_hole(struct vm_object *object, u64 start, u64 end)
 {
@@ -241,6 +257,27 @@ void anon_vma_unlink(struct vma *vma)
         nr_anon_vmas--;
     }
     vma->anon_vma = NULL;
+}
+
+void reclaim_allow(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
+{
+}
+
+void reclaim_age(struct vma *vma, u64 start, u64 end)
+{
+}
+
+u64 reclaim_take(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
+{
+    return 0;
+}
+
+void anon_vma_lock(struct vma *vma)
+{
+}
+
+void anon_vma_unlock(struct vma *vma)
+{
 }
 
 bool anon_vma_can_merge(const struct anon_vma *a, const struct anon_vma *b)

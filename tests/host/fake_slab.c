@@ -7,6 +7,7 @@
 
 struct kmem_cache {
     size_t size;
+    void (*ctor)(void *);
     u64 in_use;
 };
 
@@ -17,7 +18,14 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
                                      void (*ctor)(void *))
 {
     caches[nr_caches].size = size;
+    caches[nr_caches].ctor = ctor;
     return &caches[nr_caches++];
+}
+
+struct kmem_cache *kmem_cache_create_type_stable(const char *name, size_t size, size_t align,
+                                                 void (*ctor)(void *))
+{
+    return kmem_cache_create(name, size, align, ctor);
 }
 
 void *kmem_cache_alloc(struct kmem_cache *cache, u32 flags)
@@ -26,7 +34,11 @@ void *kmem_cache_alloc(struct kmem_cache *cache, u32 flags)
         return NULL;
     }
     cache->in_use++;
-    return calloc(1, cache->size);
+    void *object = calloc(1, cache->size);
+    if (cache->ctor != NULL) {
+        cache->ctor(object);
+    }
+    return object;
 }
 
 void kmem_cache_free(struct kmem_cache *cache, void *object)

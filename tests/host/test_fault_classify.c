@@ -8,8 +8,8 @@
 #include <mm/vma.h>
 
 /* The bits of vm_flags that the decision may look at. */
-static const u64 flag_bits[] = {VM_READ,     VM_WRITE,        VM_EXEC,   VM_MAYREAD,
-                                VM_MAYWRITE, VM_UFFD_MISSING, VM_UFFD_WP};
+static const u64 flag_bits[] = {VM_READ,     VM_WRITE,        VM_EXEC,    VM_MAYREAD,
+                                VM_MAYWRITE, VM_UFFD_MISSING, VM_UFFD_WP, VM_SOFTDIRTY};
 
 static const u32 access_bits[] = {FAULT_FLAG_WRITE, FAULT_FLAG_EXEC, FAULT_FLAG_UNSHARE,
                                   FAULT_FLAG_FORCE};
@@ -36,6 +36,7 @@ static void make_entries(void)
 
         add_entry(entry);
         add_entry(pte_with_uffd_wp(entry));
+        add_entry(pte_with_soft_dirty(entry));
         if (access != PTE_ACCESS_NONE) {
             add_entry(pte_with_write(entry));
         }
@@ -144,8 +145,10 @@ static enum fault_kind expected_kind(const struct fault_facts *f)
         {FAULT_KIND_FILE_MAP, is_none},
         {FAULT_KIND_SPURIOUS, is_present && is_write && pte_is_writable(f->entry)},
         {FAULT_KIND_PAGER_WP, is_write && is_wp && pte_is_uffd_wp(f->entry)},
+        {FAULT_KIND_FILE_HOLE, is_write && is_shared && f->page == FAULT_PAGE_ZERO},
         {FAULT_KIND_FILE_DIRTY, is_write && is_shared},
-        {FAULT_KIND_SPURIOUS, is_write && is_exclusive && !(f->vm_flags & VM_WRITE)},
+        {FAULT_KIND_SPURIOUS, is_write && is_exclusive && !(f->vm_flags & VM_WRITE) &&
+                                  ((f->vm_flags & VM_SOFTDIRTY) || pte_is_soft_dirty(f->entry))},
         {FAULT_KIND_ANON_REUSE, is_write && (is_exclusive || is_sole)},
         {FAULT_KIND_ANON_COPY, is_write},
         {FAULT_KIND_SPURIOUS, is_unshare && is_exclusive},
@@ -182,8 +185,10 @@ static void check_consequences(const struct fault_facts *facts, enum fault_kind 
         break;
     case FAULT_KIND_PAGER_WP:
     case FAULT_KIND_FILE_DIRTY:
+    case FAULT_KIND_FILE_HOLE:
     case FAULT_KIND_FILE_SHARED:
         EXPECT_TRUE(is_write);
+        EXPECT_TRUE(kind != FAULT_KIND_FILE_DIRTY || facts->page != FAULT_PAGE_ZERO);
         break;
     case FAULT_KIND_ANON_ZERO_READ:
     case FAULT_KIND_ACCESS:

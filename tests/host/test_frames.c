@@ -349,6 +349,27 @@ TEST(impossible_orders_are_refused)
     machine_end();
 }
 
+/* A look-up without a lock takes a reference first and asks afterwards whose page it is. */
+TEST(block_freed_under_a_late_reference_is_whole_afterwards)
+{
+    simple_machine(16 * MIB);
+    u64 nr_free = frames_free_count();
+
+    for (u32 order = 0; order < 4; order++) {
+        struct page *page = page_alloc(order, 0);
+
+        EXPECT_TRUE(page_get_not_zero(page));
+        page_free(page, order);
+        EXPECT_EQ(nr_free - 1, frames_free_count());
+        page_put(page);
+        EXPECT_EQ(nr_free, frames_free_count());
+        EXPECT_FALSE(page_get_not_zero(page));
+        frames_drain_cpu();
+        frames_verify();
+    }
+    machine_end();
+}
+
 TEST(broken_rules_panic)
 {
     simple_machine(16 * MIB);

@@ -98,6 +98,58 @@ TEST(random_operations_agree_with_a_list)
     clear();
 }
 
+#define PEEK_NR 100
+
+static void check_peek(u64 first)
+{
+    void *items[PEEK_NR];
+
+    EXPECT_TRUE(radix_peek(&tree, first, PEEK_NR, items));
+    for (u64 i = 0; i < PEEK_NR; i++) {
+        EXPECT_TRUE(items[i] == radix_lookup(&tree, first + i));
+    }
+}
+
+TEST(peek_sees_what_lookup_sees)
+{
+    radix_init(&tree);
+    check_peek(0);
+    for (size_t i = 0; i < MAX_PAIRS; i++) {
+        u64 index = host_random(2) == 0 ? host_random(1000) : random_index();
+
+        if (find_pair(index) < 0) {
+            EXPECT_EQ(0, radix_insert(&tree, index, item_of(i)));
+            pairs[i].index = index;
+            pairs[i].is_used = true;
+        }
+        check_peek(host_random(1100));
+        check_peek(min(index, U64_MAX - PEEK_NR));
+    }
+    for (size_t i = 0; i < MAX_PAIRS; i++) {
+        if (pairs[i].is_used) {
+            EXPECT_TRUE(radix_erase(&tree, pairs[i].index) == item_of(i));
+            pairs[i].is_used = false;
+        }
+        check_peek(host_random(1100));
+    }
+    EXPECT_EQ(0, slab_objects_in_use());
+}
+
+TEST(peek_refuses_while_the_shape_changes)
+{
+    void *item = NULL;
+
+    radix_init(&tree);
+    EXPECT_EQ(0, radix_insert(&tree, 5, item_of(0)));
+    seqcount_write_begin(&tree.shape);
+    EXPECT_FALSE(radix_peek(&tree, 5, 1, &item));
+    EXPECT_TRUE(item == NULL);
+    seqcount_write_end(&tree.shape);
+    EXPECT_TRUE(radix_peek(&tree, 5, 1, &item));
+    EXPECT_TRUE(item == item_of(0));
+    EXPECT_TRUE(radix_erase(&tree, 5) == item_of(0));
+}
+
 TEST(first_and_last_index_are_ordinary)
 {
     radix_init(&tree);

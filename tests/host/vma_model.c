@@ -32,7 +32,7 @@ static struct vm_object *objects[NR_OBJECTS];
 static struct model_page pages[FAKE_NR_PAGES];
 static u64 next_tag;
 
-#define MODEL_FLAGS (~VM_ACCOUNT)
+#define MODEL_FLAGS (~(VM_ACCOUNT | VM_SOFTDIRTY))
 
 static u64 address_of(u32 page)
 {
@@ -454,8 +454,7 @@ void vma_model_check(void)
     for (u32 i = 0; i < FAKE_NR_PAGES; i++) {
         check_page(i);
     }
-    for_each_vma(vma, &mm)
-    {
+    for_each_vma (vma, &mm) {
         promised += vma->flags & VM_ACCOUNT ? vma_nr_pages(vma) : 0;
     }
     ASSERT(promised == vm_committed(), "what is promised is what the VMAs account for");

@@ -16,6 +16,7 @@
 #include <lib/fmt.h>
 #include <lib/printk.h>
 #include <lib/string.h>
+#include <mm/direct.h>
 #include <mm/fail_inject.h>
 #include <mm/frames.h>
 #include <mm/mm.h>
@@ -27,10 +28,12 @@
 #include <proc/timer.h>
 #include <proc/waitqueue.h>
 
-#define MAX_REPORTED     10u
-#define MAX_CACHES       64u
-#define QUIET_LIMIT_NS   (2ull * 1000 * 1000 * 1000)
-#define QUIET_STEP_NS    (100ull * 1000)
+#define MAX_REPORTED   10u
+#define MAX_CACHES     64u
+#define QUIET_LIMIT_NS (2ull * 1000 * 1000 * 1000)
+#define QUIET_STEP_NS  (100ull * 1000)
+/* How much longer things may take by a clock that goes on while the host does something else. */
+#define UNCOUNTED_PATIENCE 20u
 
 extern const struct ktest __ktests_start[];
 extern const struct ktest __ktests_end[];
@@ -43,11 +46,11 @@ struct inventory {
 
 static struct {
     const struct ktest *test;
-    u32 nr_checks;   /* [x] checks made by the running test, from any of its threads */
-    u32 nr_failures; /* [x] */
-    bool is_injecting;                /* [t] of the test's thread */
+    u32 nr_checks;     /* [x] checks made by the running test, from any of its threads */
+    u32 nr_failures;   /* [x] */
+    bool is_injecting; /* [t] of the test's thread */
     struct timer limit;
-    u64 cache_usage[MAX_CACHES];      /* objects in use before the test, by cache */
+    u64 cache_usage[MAX_CACHES]; /* objects in use before the test, by cache */
     u32 nr_caches;
 } run;
 
@@ -128,6 +131,16 @@ void ktest_check_str(const char *expected, const char *actual, const char *text,
     }
 }
 
+const struct ktest *ktest_current(void)
+{
+    return run.test;
+}
+
+u32 ktest_nr_failures(void)
+{
+    return READ_ONCE(run.nr_failures);
+}
+
 bool ktest_alloc_failed(void)
 {
     return run.is_injecting && current_thread()->fail_nth == 0;
@@ -178,10 +191,15 @@ static void test_thread(void *unused)
     mm_put(mm);
 }
 
+u64 ktest_patience_ns(u64 ns)
+{
+    return cmdline_has("counted") ? ns : ns * UNCOUNTED_PATIENCE;
+}
+
 static void limit_expired(struct timer *timer)
 {
-    panic("ktest: %s.%s is still running after its limit of %llu ms of guest time",
-          run.test->suite, run.test->name, (unsigned long long)(run.test->limit_ns / 1000000));
+    panic("ktest: %s.%s is still running after its limit of %llu ms of guest time", run.test->suite,
+          run.test->name, (unsigned long long)(ktest_patience_ns(run.test->limit_ns) / 1000000));
 }
 
 static struct inventory take_inventory(void)
@@ -221,7 +239,7 @@ static void report_cache(const struct kmem_cache_stats *stats, void *index_arg)
  * that, in guest time, and let the inventory be wrong only if it stays wrong. */
 static struct inventory wait_until_same(struct inventory before)
 {
-    u64 deadline = clock_monotonic_ns() + QUIET_LIMIT_NS;
+    u64 deadline = clock_monotonic_ns() + ktest_patience_ns(QUIET_LIMIT_NS);
     struct inventory now = take_inventory();
 
     while ((now.frames != before.frames || now.objects != before.objects) &&
@@ -261,7 +279,7 @@ static bool run_test(const struct ktest *test)
     run.test = test;
     run.nr_checks = 0;
     run.nr_failures = 0;
-    timer_start(&run.limit, clock_monotonic_ns() + test->limit_ns);
+    timer_start(&run.limit, clock_monotonic_ns() + ktest_patience_ns(test->limit_ns));
     thread = thread_create_kernel(test_thread, NULL, "ktest");
     if (thread == NULL) {
         panic("ktest: no memory for a test's thread");
@@ -275,6 +293,21 @@ static bool run_test(const struct ktest *test)
     check_inventory(test, before);
     mm_verify_all();
     return run.nr_failures == 0;
+}
+
+/* Why the test cannot be run on this machine, or NULL. */
+static const char *reason_to_skip(const struct ktest *test)
+{
+    if ((test->flags & KTEST_COUNTED) != 0 && !cmdline_has("counted")) {
+        return "time does not count instructions here";
+    }
+    if ((test->flags & KTEST_ONE_CPU) != 0 && cpu_count() != 1) {
+        return "needs a machine with one CPU";
+    }
+    if ((test->flags & KTEST_DIRECT) != 0 && direct_device_find(0) == NULL) {
+        return "needs a direct device: dax=64M";
+    }
+    return NULL;
 }
 
 static u32 count_selected(const char *selection)
@@ -303,9 +336,14 @@ NORETURN void ktest_main(void)
            (unsigned long long)(clock_monotonic_ns() / 1000));
     for (const struct ktest *test = __ktests_start; test < __ktests_end; test++) {
         u64 started = clock_monotonic_ns();
+        const char *skip_reason = reason_to_skip(test);
         bool is_ok;
 
         if (!is_selected(test, selection) || ++number < first) {
+            continue;
+        }
+        if (skip_reason != NULL) {
+            printk("ok %u %s.%s # SKIP %s\n", number, test->suite, test->name, skip_reason);
             continue;
         }
         printk("# start %s.%s\n", test->suite, test->name);

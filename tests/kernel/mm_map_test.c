@@ -7,7 +7,10 @@
 #include "sched_test.h"
 
 #define NR_RACERS 3
-#define NR_ROUNDS 300
+#define NR_ROUNDS 200
+
+#define RACE_BASE 0x20000000ul
+#define RACE_STEP (2 * MIB)
 
 static bool is_mapped(u64 addr)
 {
@@ -156,13 +159,17 @@ static void keep_touching(void *arg)
     }
 }
 
+/* Each racer has its own page table, so that it shares no lock with anybody but by mistake. */
 static void start_racers(struct crew *crew, struct racer *racers, u32 nr_racers)
 {
     for (u32 i = 0; i < nr_racers; i++) {
-        racers[i] = (struct racer){.mm = current_mm(), .addr = test_map(4), .nr_pages = 4};
-        EXPECT_TRUE(racers[i].addr != 0);
-        /* Something unlike the racers' memory between them keeps their VMAs apart. */
-        EXPECT_TRUE(test_map_prot(1, PROT_READ) != 0);
+        struct map_request req = {.addr = RACE_BASE + i * RACE_STEP,
+                                  .len = 4 * PAGE_SIZE,
+                                  .prot = PROT_READ | PROT_WRITE,
+                                  .flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS};
+
+        racers[i] = (struct racer){.mm = current_mm(), .nr_pages = 4};
+        EXPECT_OK(mm_map(current_mm(), &req, &racers[i].addr));
         (void)crew_add(crew, keep_touching, &racers[i]);
     }
 }

@@ -119,7 +119,7 @@ u64 program_spin(void)
 u64 program_store_exit(u32 value, u8 code)
 {
     /* movl $value, PROGRAM_DATA; mov $code, %edi; mov $60, %eax; syscall */
-    u8 bytes[] = {0xc7, 0x04, 0x25, 0, 0, 0, 0, 0, 0, 0, 0,    0xbf,
+    u8 bytes[] = {0xc7, 0x04, 0x25, 0, 0,    0,  0, 0, 0, 0,    0,   0xbf,
                   code, 0,    0,    0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05};
     u32 address = PROGRAM_DATA;
 

@@ -15,7 +15,8 @@ struct trapframe;
 #define PROGRAM_DATA  0x30000000UL
 
 /**
- * proc_test_run() - run @body as the first thread of a process with a code, a stack and a data page.
+ * proc_test_run() - run @body as the first thread of a process with a code, a stack and a data
+ * page.
  *
  * The process ends when the body returns. Return: its wait status word.
  */
@@ -44,7 +45,7 @@ s64 program_wait(s32 pid, u32 options);
 /** program_until() - give way until @condition holds, at most a guest second. */
 #define program_until(condition)                                                                   \
     ({                                                                                             \
-        u64 program_deadline_ = clock_monotonic_ns() + NSEC_PER_SEC;                               \
+        u64 program_deadline_ = clock_monotonic_ns() + ktest_patience_ns(NSEC_PER_SEC);            \
         while (!(condition) && clock_monotonic_ns() < program_deadline_) {                         \
             sched_yield_current();                                                                 \
         }                                                                                          \

@@ -56,10 +56,11 @@ static inline void test_sleep_ns(u64 ns)
     (void)wait_event_until(&never, false, deadline_after(ns));
 }
 
-/** test_wait_asleep() - wait until a thread has announced a sleep and left its CPU. */
+/** test_wait_asleep() - wait until a thread has announced a sleep and left its CPU, or has ended.
+ */
 static inline void test_wait_asleep(const struct thread *thread)
 {
-    while ((READ_ONCE(thread->state) & THREAD_STATE_ASLEEP) == 0 ||
+    while ((READ_ONCE(thread->state) & (THREAD_STATE_ASLEEP | THREAD_DEAD)) == 0 ||
            READ_ONCE(thread->sched.is_current)) {
         test_sleep_ns(20 * NSEC_PER_USEC);
     }

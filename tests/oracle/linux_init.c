@@ -12,6 +12,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 static void mount_or_complain(const char *source, const char *target, const char *type)
@@ -65,13 +66,27 @@ static unsigned long long read_ticks(void)
     return ((unsigned long long)high << 32) | low;
 }
 
+/* What was printed last must have left before the machine ends. */
+static void drain_console(void)
+{
+    int fd = open("/dev/ttyS0", O_WRONLY | O_NOCTTY);
+
+    if (fd >= 0) {
+        tcdrain(fd);
+    }
+}
+
 /* `--in-place` as the first argument leaves the programs where the kernel unpacked them, so that a
  * measurement of memory does not count them twice. */
 int main(int argc, char **argv)
 {
     static char boot_ticks[64];
-    static char *const environment[] = {"PATH=/bin:/sbin:/usr/bin:/usr/sbin:/tests", "HOME=/root",
-                                        "TERM=vt100", "USER=root", boot_ticks, NULL};
+    static char *const environment[] = {"PATH=/bin:/sbin:/usr/bin:/usr/sbin:/tests",
+                                        "HOME=/root",
+                                        "TERM=vt100",
+                                        "USER=root",
+                                        boot_ticks,
+                                        NULL};
     pid_t pid;
 
     snprintf(boot_ticks, sizeof(boot_ticks), "BOOT_TICKS=%llu", read_ticks());
@@ -102,6 +117,7 @@ int main(int argc, char **argv)
             break;
         }
     }
+    drain_console();
     sync();
     reboot(RB_AUTOBOOT);
     return 0;

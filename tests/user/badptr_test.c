@@ -142,12 +142,15 @@ static void expect_efault(const struct bad_call *call, unsigned long pointer)
     EXPECT_EQ(EFAULT, error);
 }
 
-#define FOR_EACH_CALL(call) for (const struct bad_call *call = calls; call < calls + sizeof(calls) / sizeof(calls[0]); call++)
+#define FOR_EACH_CALL(call)                                                                        \
+    for (const struct bad_call *call = calls; call < calls + sizeof(calls) / sizeof(calls[0]);     \
+         call++)
 
 TEST(unmapped_pointers_get_efault)
 {
     set_up();
-    FOR_EACH_CALL(call) {
+    FOR_EACH_CALL(call)
+    {
         if (call->access != 0) {
             expect_efault(call, 0x10);
         }
@@ -157,7 +160,8 @@ TEST(unmapped_pointers_get_efault)
 TEST(kernel_pointers_get_efault)
 {
     set_up();
-    FOR_EACH_CALL(call) {
+    FOR_EACH_CALL(call)
+    {
         if (call->access != 0) {
             expect_efault(call, 0xffffffff80200000ul);
             expect_efault(call, 0xffff800000001000ul);
@@ -168,7 +172,8 @@ TEST(kernel_pointers_get_efault)
 TEST(non_canonical_pointers_get_efault)
 {
     set_up();
-    FOR_EACH_CALL(call) {
+    FOR_EACH_CALL(call)
+    {
         if (call->access != 0) {
             expect_efault(call, 0x8000000000000000ul);
             expect_efault(call, 0xdeadbeefcafe0000ul);
@@ -181,7 +186,8 @@ TEST(read_only_memory_cannot_be_written_by_a_call)
     char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     set_up();
-    FOR_EACH_CALL(call) {
+    FOR_EACH_CALL(call)
+    {
         if (call->access == WRITES) {
             expect_efault(call, (unsigned long)page);
         }
@@ -197,7 +203,8 @@ TEST(objects_that_run_off_the_end_get_efault)
 
     set_up();
     munmap(pages + PAGE, PAGE);
-    FOR_EACH_CALL(call) {
+    FOR_EACH_CALL(call)
+    {
         long error;
 
         if (call->size < 2 || call->access == 0) {
@@ -205,9 +212,9 @@ TEST(objects_that_run_off_the_end_get_efault)
         }
         memset(pages, 0, PAGE);
         error = make_call(call, (unsigned long)pages + PAGE - 1);
-        if (error == 0 && (call->number == SYS_read || call->number == SYS_write ||
-                           call->number == SYS_pread64 || call->number == SYS_pwrite64 ||
-                           call->number == SYS_getrandom)) {
+        if (error == 0 &&
+            (call->number == SYS_read || call->number == SYS_write || call->number == SYS_pread64 ||
+             call->number == SYS_pwrite64 || call->number == SYS_getrandom)) {
             EXPECT_EQ(0, error); /* these may stop after the bytes that were there */
             continue;
         }

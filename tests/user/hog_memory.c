@@ -12,7 +12,8 @@ int main(void)
 
     if (pid == 0) {
         for (;;) {
-            char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            char *p =
+                mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
             if (p == MAP_FAILED) {
                 _exit(3); /* the failing call got ENOMEM: as good an end as a kill */

@@ -11,9 +11,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#define PAGE   4096ul
-#define RW     (PROT_READ | PROT_WRITE)
-#define ANON   (MAP_PRIVATE | MAP_ANONYMOUS)
+#define PAGE 4096ul
+#define RW   (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static sigjmp_buf fault_env;
 static volatile siginfo_t fault_info;

@@ -110,7 +110,8 @@ TEST(stopped_and_continued_children_are_reported)
 
 TEST(vfork_child_runs_first_and_shares_memory)
 {
-    volatile int *cell = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile int *cell =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int status;
     pid_t pid = vfork();
 
@@ -144,8 +145,8 @@ static int run_program(const char *path, char *const argv[])
 
 TEST(exec_passes_arguments_and_environment)
 {
-    char *const good[] = {"sh", "-c", "[ \"$1\" = 'a b' ] && [ \"$COLOUR\" = green ]", "x", "a b",
-                          NULL};
+    char *const good[] = {"sh", "-c",  "[ \"$1\" = 'a b' ] && [ \"$COLOUR\" = green ]",
+                          "x",  "a b", NULL};
     char *const bad[] = {"sh", "-c", "[ \"$1\" = 'a b' ]", "x", "c", NULL};
 
     EXPECT_EQ(0, run_program("/bin/sh", good));
@@ -189,8 +190,8 @@ TEST(exec_of_a_script_names_the_script_to_its_interpreter)
 {
     char *const argv[] = {"ignored", "one", NULL};
 
-    write_file("/tmp/script", "#!/bin/sh -e\n[ \"$0\" = /tmp/script ] && [ \"$1\" = one ] && exit 9\n",
-               0755);
+    write_file("/tmp/script",
+               "#!/bin/sh -e\n[ \"$0\" = /tmp/script ] && [ \"$1\" = one ] && exit 9\n", 0755);
     EXPECT_EQ(9, WEXITSTATUS(run_program("/tmp/script", argv)));
 }
 
@@ -224,8 +225,7 @@ TEST(orphans_are_reaped_by_their_subreaper)
     pid = fork();
     if (pid == 0) {
         if (fork() == 0) {
-            while (getppid() == 1) {
-            }
+            while (getppid() == 1) {}
             _exit(21);
         }
         _exit(20);

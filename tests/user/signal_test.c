@@ -61,6 +61,39 @@ TEST(blocked_signal_waits_until_unblocked)
     EXPECT_EQ(1, nr_calls);
 }
 
+/* Runs as a user of its own, to whom the rest of the system is closed. */
+static void kill_all_of_one_user(void)
+{
+    int ready[2];
+    char byte;
+
+    ASSERT_EQ(0, setuid(54321));
+    handle(SIGUSR1, 0);
+    EXPECT_EQ(0, kill(-1, SIGUSR1));
+    EXPECT_EQ(0, nr_calls);
+    ASSERT_EQ(0, pipe(ready));
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGUSR1, SIG_DFL);
+        EXPECT_EQ(1, write(ready[1], "x", 1));
+        pause();
+        _exit(1);
+    }
+    EXPECT_EQ(1, read(ready[0], &byte, 1));
+    EXPECT_EQ(0, kill(-1, SIGUSR1));
+    EXPECT_EQ(0, nr_calls);
+    int status = 0;
+    EXPECT_EQ(pid, waitpid(pid, &status, 0));
+    EXPECT_EQ(SIGUSR1, WTERMSIG(status));
+    EXPECT_ERRNO(EINVAL, kill(-1, 65));
+    EXPECT_EQ(0, kill(-1, 0));
+}
+
+TEST(kill_all_reaches_whoever_may_be_reached_but_the_caller)
+{
+    EXPECT_EQ(0, utest_in_child(kill_all_of_one_user));
+}
+
 TEST(realtime_signals_queue_in_order_with_values)
 {
     sigset_t set;

@@ -123,8 +123,8 @@ TEST(threads_fault_the_same_pages_without_losing_writes)
 {
     for (int round = 0; round < 10; round++) {
         pthread_t threads[4];
-        char *base = mmap(NULL, 256 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                          -1, 0);
+        char *base =
+            mmap(NULL, 256 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         for (int i = 0; i < 4; i++) {
             ASSERT_EQ(0, pthread_create(&threads[i], NULL, touch_pages, base));
@@ -211,7 +211,8 @@ TEST(futex_requeue_moves_waiters)
 
 TEST(futexes_work_between_processes)
 {
-    volatile int *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    volatile int *word =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int status;
     pid_t pid = fork();
 
@@ -361,7 +362,8 @@ TEST(clocks_run_forward_and_sleeps_last)
     EXPECT_EQ(0, clock_gettime(CLOCK_MONOTONIC, &before));
     EXPECT_EQ(0, nanosleep(&pause_for, NULL));
     EXPECT_EQ(0, clock_gettime(CLOCK_MONOTONIC, &after));
-    EXPECT_LE(3000000, (after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec);
+    EXPECT_LE(3000000,
+              (after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec);
     EXPECT_ERRNO(EINVAL, syscall(SYS_clock_gettime, 99, &after));
     EXPECT_ERRNO(EFAULT, syscall(SYS_clock_gettime, CLOCK_REALTIME, 8));
     pause_for.tv_nsec = 1000000000;

@@ -136,8 +136,7 @@ static inline int utest_in_child(void (*body)(void))
     if (pid < 0) {
         return -1;
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     return status;
 }
 
@@ -157,8 +156,7 @@ static inline int utest_run(const struct utest *test)
     if (pid < 0) {
         return -1;
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     return status;
 }
 
@@ -167,8 +165,7 @@ static inline int utest_main(const char *suite, const char *only)
     int number = 0;
     int failed = 0;
 
-    printf("KTAP version 1\n1..%d\n",
-           only ? 1 : (int)(__stop_utests - __start_utests));
+    printf("KTAP version 1\n1..%d\n", only ? 1 : (int)(__stop_utests - __start_utests));
     for (const struct utest *test = __start_utests; test < __stop_utests; test++) {
         int status;
 

@@ -90,11 +90,9 @@ def name_of(thread):
 
 
 def describe(address):
-    block = gdb.block_for_pc(address)
-    line = gdb.find_pc_line(address)
-    while block and not block.function:
-        block = block.superblock
-    name = block.function.name if block else "?"
+    """The function that holds a return address, and the line of the call before it."""
+    name = gdb.execute(f"info symbol {address:#x}", to_string=True).split(" in section")[0].strip()
+    line = gdb.find_pc_line(address - 1)
     where = f"{line.symtab.filename}:{line.line}" if line.symtab else ""
     return f"{name} {where}"
 

@@ -1,24 +1,28 @@
-# make check and its parts, the oracle and the benchmark.
+# make check and its parts, and the oracle.
 
 CHECK_ICOUNT ?=
 CHECK_SMP    ?=
 CHECK_MEM    ?=
-B            ?= *
+SCHEDULE     ?=
 PROG         ?=
 ARGS         ?=
 RECORD       ?=
 
+# Built only where it runs: see SANITIZED in tools/check.py.
+SANITIZED_KERNEL = $(if $(filter-out 2,$(CHECK_SMP))$(filter-out 512M,$(CHECK_MEM))$(filter 0,$(CHECK_ICOUNT)),,$(O)/test-kernel-sanitized/kernel.elf)
+
 CHECK_ARGS = --select '$(T)' --kernel $(O)/test-kernel/kernel.elf \
+    $(if $(SANITIZED_KERNEL),--sanitized-kernel $(SANITIZED_KERNEL)) \
     --run-kernel $(O)/kernel/kernel.elf --initrd $(O)/initrd-test.cpio \
     --run-initrd $(O)/initrd.cpio --iso $(O)/cowbell.iso \
     --host $(HOST_TEST_PROGRAMS) --fuzz $(FUZZ_PROGRAMS) --programs $(USER_TEST_NAMES) \
     $(if $(CHECK_SMP),--smp $(CHECK_SMP)) $(if $(CHECK_MEM),--mem $(CHECK_MEM)) \
-    $(if $(CHECK_ICOUNT),--icount $(CHECK_ICOUNT))
+    $(if $(CHECK_ICOUNT),--icount $(CHECK_ICOUNT)) $(if $(SCHEDULE),--schedule '$(SCHEDULE)')
 
 .PHONY: check check-build check-host check-kernel check-user check-shell
 check:
 	$(Q)tools/setup.sh check
-	$(Q)$(MAKE) --no-print-directory check-build host-tests fuzzers iso
+	$(Q)$(MAKE) --no-print-directory check-build $(SANITIZED_KERNEL) host-tests fuzzers iso
 	$(Q)python3 tools/check.py $(CHECK_ARGS)
 
 check-build: $(O)/test-kernel/kernel.elf $(O)/initrd-test.cpio
@@ -29,6 +33,7 @@ check-host:
 	$(Q)python3 tools/check.py $(CHECK_ARGS) --only host fuzz
 
 check-kernel: check-build
+	$(if $(SANITIZED_KERNEL),$(Q)$(MAKE) --no-print-directory $(SANITIZED_KERNEL))
 	$(Q)python3 tools/check.py $(CHECK_ARGS) --only kernel
 
 check-user: check-build
@@ -37,7 +42,7 @@ check-user: check-build
 check-shell: check-build iso
 	$(Q)python3 tools/check.py $(CHECK_ARGS) --only shell boot
 
-.PHONY: oracle bench
+.PHONY: oracle
 oracle:
 	$(Q)tools/setup.sh oracle
 	$(Q)$(MAKE) --no-print-directory check-build $(O)/initrd-linux.cpio $(O)/oracle/vmlinuz-6.12
@@ -45,13 +50,6 @@ oracle:
 	    --initrd $(O)/initrd-test.cpio --linux $(O)/oracle/vmlinuz-6.12 \
 	    --linux-initrd $(O)/initrd-linux.cpio --programs $(USER_TEST_NAMES) \
 	    $(if $(RECORD),--record) $(if $(PROG),--program '$(PROG)' --arguments '$(ARGS)')
-
-bench:
-	$(Q)tools/setup.sh oracle
-	$(Q)$(MAKE) --no-print-directory kernel $(O)/initrd-bench.cpio $(O)/initrd-bench-linux.cpio $(O)/oracle/vmlinuz-6.1
-	$(Q)python3 tools/bench.py --select '$(B)' --kernel $(O)/kernel/kernel.elf \
-	    --initrd $(O)/initrd-bench.cpio --linux $(O)/oracle/vmlinuz-6.1 \
-	    --linux-initrd $(O)/initrd-bench-linux.cpio --output $(O)/bench
 
 $(O)/oracle/vmlinuz-%: tools/fetch_linux.sh
 	$(Q)mkdir -p $(@D)

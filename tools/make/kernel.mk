@@ -13,27 +13,22 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,-z,max-page-size=0x1000 -Wl,--bu
 
 comma := ,
 SANITIZERS := $(subst $(comma), ,$(SANITIZE))
-SANITIZE_CFLAGS :=
-ifneq ($(filter kasan,$(SANITIZERS)),)
-SANITIZE_CFLAGS += $(KASAN_CFLAGS)
-KERNEL_SRCS += $(KASAN_SRCS)
-else
-KERNEL_SRCS += $(NO_KASAN_SRCS)
-endif
-ifneq ($(filter ubsan,$(SANITIZERS)),)
-SANITIZE_CFLAGS += $(UBSAN_CFLAGS)
-KERNEL_SRCS += $(UBSAN_SRCS)
-endif
 
-# $(1) variant folder, $(2) sources, $(3) extra flags.  A file that must not be instrumented is
-# listed in NO_SANITIZE_SRCS.
+# $(1) sanitizers: the sources and the flags that they take.
+sanitizer_sources = $(if $(filter kasan,$(1)),$(KASAN_SRCS),$(NO_KASAN_SRCS)) \
+    $(if $(filter ubsan,$(1)),$(UBSAN_SRCS))
+sanitizer_flags = $(if $(filter kasan,$(1)),$(KASAN_CFLAGS)) \
+    $(if $(filter ubsan,$(1)),$(UBSAN_CFLAGS))
+
+# $(1) variant folder, $(2) sources, $(3) extra flags, $(4) sanitizers.  A file that must not be
+# instrumented is listed in NO_SANITIZE_SRCS.
 define kernel_variant
-$(1)_OBJS := $$(patsubst %,$(O)/$(1)/%.o,$(2))
+$(1)_OBJS := $$(patsubst %,$(O)/$(1)/%.o,$(2) $(call sanitizer_sources,$(4)))
 
 $(O)/$(1)/%.c.o: %.c $(O)/$(1)/flags
 	$$(call say,CC,$$<)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(KERNEL_CFLAGS) $(3) $$(if $$(filter $$<,$$(NO_SANITIZE_SRCS)),,$$(SANITIZE_CFLAGS)) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(KERNEL_CFLAGS) $(3) $$(if $$(filter $$<,$$(NO_SANITIZE_SRCS)),,$(call sanitizer_flags,$(4))) -MMD -MP -c -o $$@ $$<
 
 $(O)/$(1)/%.S.o: %.S $(O)/$(1)/flags
 	$$(call say,AS,$$<)
@@ -52,8 +47,8 @@ $(O)/$(1)/kernel.elf: $$($(1)_OBJS) linker.ld tools/gen_symbols.py
 
 $(O)/$(1)/flags: FORCE
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)echo '$$(CC) $$(KERNEL_CFLAGS) $(3) $$(SANITIZE_CFLAGS)' | cmp -s - $$@ || \
-	    echo '$$(CC) $$(KERNEL_CFLAGS) $(3) $$(SANITIZE_CFLAGS)' > $$@
+	$$(Q)echo '$$(CC) $$(KERNEL_CFLAGS) $(3) $(call sanitizer_flags,$(4))' | cmp -s - $$@ || \
+	    echo '$$(CC) $$(KERNEL_CFLAGS) $(3) $(call sanitizer_flags,$(4))' > $$@
 
 -include $$(patsubst %.o,%.d,$$($(1)_OBJS))
 endef
@@ -62,8 +57,11 @@ endef
 FORCE:
 
 RUN_DEFINES := $(if $(filter 1,$(DEBUG)),-DDEBUG)
-$(eval $(call kernel_variant,kernel,$(KERNEL_SRCS) $(NO_KTEST_SRCS),$(RUN_DEFINES)))
-$(eval $(call kernel_variant,test-kernel,$(KERNEL_SRCS) $(TEST_KERNEL_SRCS),-DDEBUG))
+TEST_DEFINES := -DDEBUG -DEXPLORE
+$(eval $(call kernel_variant,kernel,$(KERNEL_SRCS) $(NO_KTEST_SRCS),$(RUN_DEFINES),$(SANITIZERS)))
+$(eval $(call kernel_variant,test-kernel,$(KERNEL_SRCS) $(TEST_KERNEL_SRCS),$(TEST_DEFINES),$(SANITIZERS)))
+# The same suites with every access and every operation checked, whatever SANITIZE says.
+$(eval $(call kernel_variant,test-kernel-sanitized,$(KERNEL_SRCS) $(TEST_KERNEL_SRCS),$(TEST_DEFINES),kasan ubsan))
 
 .PHONY: kernel test-kernel
 kernel: $(O)/kernel/kernel.elf
@@ -73,5 +71,5 @@ test-kernel: $(O)/test-kernel/kernel.elf
 compile_commands.json: $(O)/compile_commands.json
 $(O)/compile_commands.json: $(O)/test-kernel/flags
 	$(call say,GEN,$@)
-	$(Q)python3 tools/compile_commands.py "$(CC) $(KERNEL_CFLAGS) -DDEBUG" \
+	$(Q)python3 tools/compile_commands.py "$(CC) $(KERNEL_CFLAGS) -DDEBUG -DEXPLORE" \
 	    $(filter %.c,$(KERNEL_SRCS) $(TEST_KERNEL_SRCS)) > $@

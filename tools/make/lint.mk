@@ -5,5 +5,5 @@ LINT_C := $(filter %.c,$(KERNEL_SRCS) $(TEST_KERNEL_SRCS) $(NO_KTEST_SRCS) $(KAS
 .PHONY: lint
 lint:
 	$(Q)tools/setup.sh lint
-	$(Q)python3 tools/lint.py --clang "$(CLANG) $(filter-out -fno-delete-null-pointer-checks,$(KERNEL_CFLAGS)) -DDEBUG" \
+	$(Q)python3 tools/lint.py --clang "$(CLANG) $(filter-out -fno-delete-null-pointer-checks,$(KERNEL_CFLAGS)) -DDEBUG -DEXPLORE" \
 	    --kernel $(LINT_C)

@@ -18,17 +18,17 @@ $(O)/user/$(1): $$($(1)_SRCS) $(USER_HEADERS) $(O)/user/flags
 endef
 $(foreach p,$(USER_PROGS),$(eval $(call user_program,$(p))))
 
-$(O)/user/%_glibc: tests/user/%.c tests/user/utest.h $(O)/user/flags
+$(O)/user/%_glibc: tests/user/%.c $(wildcard tests/user/*.h) kernel/include/uapi/cowbell.h $(O)/user/flags
 	$(call say,CC,$@)
 	$(Q)$(HOSTCC) $(TEST_CFLAGS) -o $@ $<
 
-$(O)/user/%: tests/user/%.c tests/user/utest.h $(O)/user/flags
+$(O)/user/%: tests/user/%.c $(wildcard tests/user/*.h) kernel/include/uapi/cowbell.h $(O)/user/flags
 	$(call say,MUSLCC,$@)
 	$(Q)$(MUSL_CC) $(TEST_CFLAGS) $(LINUX_HEADERS) -o $@ $<
 
-$(O)/user/bench: $(BENCH_SRCS) tests/bench/bench.h $(O)/user/flags
+$(O)/user/bench: $(BENCH_SRCS) tests/bench/bench.h kernel/include/uapi/cowbell.h $(O)/user/flags
 	$(call say,MUSLCC,$@)
-	$(Q)$(MUSL_CC) $(TEST_CFLAGS) $(LINUX_HEADERS) -o $@ $(BENCH_SRCS)
+	$(Q)$(MUSL_CC) $(TEST_CFLAGS) -Ikernel/include $(LINUX_HEADERS) -o $@ $(BENCH_SRCS)
 
 $(O)/user/linux_init: tests/oracle/linux_init.c $(O)/user/flags
 	$(call say,MUSLCC,$@)

@@ -42,25 +42,30 @@ def talk_line_editing(shell):
     shell.type("echo wrong\x15echo rub\x7f\x7fight\r")      # ^U kills the line, DEL erases
     shell.wait("right")
     shell.wait(PROMPT)
-    shell.type("cat\r")
-    shell.wait("cat")
+    # The shell edits lines in raw mode: wait until it has given the terminal back.
+    shell.type("echo go; cat\r")
+    shell.wait("\ngo\n")
     shell.type("abc\x7fd\r")
     shell.wait("\nabd\n")
     shell.type("\x04")                                      # ^D ends the input
     shell.wait(PROMPT)
 
 
+def start_sleeper(shell):
+    """A foreground job that says when it is the one to get the terminal's signals."""
+    shell.type("sh -c 'echo go; exec sleep 1000'\r")
+    shell.wait("\ngo\n")
+
+
 def talk_interrupt(shell):
-    shell.type("sleep 1000\r")
-    shell.wait("sleep 1000")
+    start_sleeper(shell)
     shell.type("\x03")
     shell.wait(PROMPT)
     shell.run("echo status $?", "status 130")
 
 
 def talk_jobs(shell):
-    shell.type("sleep 1000\r")
-    shell.wait("sleep 1000")
+    start_sleeper(shell)
     shell.type("\x1a")                                      # ^Z
     shell.wait("Stopped")
     shell.wait(PROMPT)
@@ -70,8 +75,8 @@ def talk_jobs(shell):
     shell.wait("sleep 1000")
     shell.type("\x03")
     shell.wait(PROMPT)
-    shell.run("sleep 1000 & kill %1; wait; echo waited", "waited")
-    shell.run("jobs; echo none-left", "none-left")
+    shell.run("sleep 1000 & sleep 1; kill %1; wait; echo waited-$((1+1))", "waited-2")
+    shell.run("jobs; echo left-$((1+1))", "left-2")
 
 
 def talk_survival(shell):
@@ -85,8 +90,20 @@ def talk_survival(shell):
     shell.run("echo after-$((1+1))", "after-2")
 
 
+def talk_kill_all(shell):
+    """kill -1 ends every program, but not what stands for the kernel: files and terminal."""
+    shell.run("sleep 1000 & echo started-$((1+1))", "started-2")
+    shell.run("kill -9 -1; echo sent-$((1+1))", "sent-2")
+    shell.run("wait; ls -d /bin; echo alone-$(ps | grep -c '[s]leep 1000')", "alone-0")
+    shell.type("login=$$; sh -c 'kill -9 -1; exit'\r")
+    shell.wait("exit'")
+    shell.wait(PROMPT, 120)
+    shell.run("echo new-${login:-shell}", "new-shell")
+    shell.run("cat /proc/1/comm", "init")
+
+
 CONVERSATIONS = {"basics": talk_basics, "line_editing": talk_line_editing,
-                 "interrupt": talk_interrupt, "jobs": talk_jobs, "survival": talk_survival}
+                 "interrupt": talk_interrupt, "jobs": talk_jobs, "survival": talk_survival, "kill_all": talk_kill_all}
 
 
 def conversation(suite, name, machine, talk, rerun):
@@ -156,7 +173,7 @@ def run_boot(report, kernel, initrd, iso, wants):
             data[0:6] = b"999999"
             bad.write(data)
         message("boot.corrupt_initrd", "initrd", kernel=kernel, initrd=corrupt)
-    message("boot.unknown_option", "unknown kernel option", kernel=kernel, initrd=initrd,
+    message("boot.unknown_option", "is unknown and is ignored", kernel=kernel, initrd=initrd,
             append="frobnicate=1")
     message("boot.too_little_memory", "too little memory", kernel=kernel, mem="8M")
     report.finish(suite)

@@ -1,19 +1,34 @@
 """Run the in-kernel suites in one configuration. A crash or a hang fails one test; the run goes on
 in a new guest with the test behind it."""
+import re
+
 from .ktap import Reader
 from .qemu import Guest, Machine
 from .report import Suite
 
-SILENCE_S = 240     # host's patience without a line; the guest's own limits come long before
+# The host's patience without a line; the guest's own limits come before. They are longer where the
+# guest's clock goes on while the host does something else.
+SILENCE_S = 240
+UNCOUNTED_SILENCE_S = 1300
+
+EXPLORED = re.compile(r"^explored (\d+) orders ")
+FAILING_ORDER = re.compile(r"^explore: fails with .* schedule=(\S+)$")
 
 
-def run_once(machine, selection, first):
+def first_match(pattern, lines):
+    """The first group of the first line that matches, or None."""
+    return next((found.group(1) for found in map(pattern.match, lines) if found), None)
+
+
+def run_once(machine, selection, first, schedule=None):
     """Run the selected tests from number `first` on. Return (reader, why it ended early or None)."""
-    machine.append = f"test={selection} test_from={first}"
+    machine.append = f"test={selection} test_from={first}" + (" counted" if machine.icount else "")
+    if schedule:
+        machine.append += f" schedule={schedule}"
     reader = Reader()
     with Guest(machine) as guest:
         try:
-            for line in guest.lines(SILENCE_S):
+            for line in guest.lines(SILENCE_S if machine.icount else UNCOUNTED_SILENCE_S):
                 reader.feed(line)
         except TimeoutError as error:
             return reader, f"the guest hung: {error}"
@@ -23,36 +38,41 @@ def run_once(machine, selection, first):
     return reader, f"the guest ended with status {status} before its last test was over"
 
 
-def run(report, kernel, initrd, selection, smp, mem, icount):
-    """Run everything selected; one Suite per suite name goes to the report."""
+def run(report, kernel, initrd, selection, smp, mem, icount, schedule=None, note=""):
+    """Run everything selected; one Suite per suite name goes to the report. `note` says what is
+    special about the kernel."""
     base = Machine(smp=smp, mem=mem, icount=icount, kernel=kernel, initrd=initrd)
+    label = base.label() + (f", {note}" if note else "")
     suites = {}
     first = 1
 
     def suite_of(name):
         key = name.split(".")[0]
         if key not in suites:
-            suites[key] = Suite(f"kernel {key} [{base.label()}]")
+            suites[key] = Suite(f"kernel {key} [{label}]")
         return suites[key]
 
-    def rerun(name):
+    def rerun(name, details):
+        order = first_match(FAILING_ORDER, details)
         return f"make check-kernel T='{name}' CHECK_SMP={smp} CHECK_MEM={mem}" + \
-               ("" if icount else " CHECK_ICOUNT=0")
+               ("" if icount else " CHECK_ICOUNT=0") + (f" SCHEDULE={order}" if order else "")
 
     while True:
-        reader, trouble = run_once(base, selection, first)
+        reader, trouble = run_once(base, selection, first, schedule)
         for result in reader.results:
             suite = suite_of(result.name)
+            suite.nr_orders += int(first_match(EXPLORED, result.details) or 0)
             if result.is_skipped:
                 suite.skipped += 1
             elif result.is_ok:
                 suite.passed += 1
             else:
-                suite.fail(result.name, result.details, result.console, rerun(result.name))
+                suite.fail(result.name, result.details, result.console, rerun(result.name, result.details))
         if trouble is None:
             break
         name = reader.running or "kernel.boot"
-        suite_of(name).fail(name, [trouble], reader.trailing_console(), rerun(name))
+        details = [trouble] + reader.trailing_details()
+        suite_of(name).fail(name, details, reader.trailing_console(), rerun(name, details))
         if reader.running is None:
             break       # it does not even reach its next test: nothing to go on with
         first += len(reader.results) + 1
@@ -61,6 +81,6 @@ def run(report, kernel, initrd, selection, smp, mem, icount):
     for suite in suites.values():
         report.finish(suite)
     if not suites:
-        empty = Suite(f"kernel [{base.label()}]")
+        empty = Suite(f"kernel [{label}]")
         empty.skipped = 1
         report.finish(empty)

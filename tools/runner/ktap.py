@@ -50,5 +50,8 @@ class Reader:
         elif line.startswith("# "):
             self._details.append(line[2:])
 
+    def trailing_details(self):
+        return self._details
+
     def trailing_console(self):
         return self._console

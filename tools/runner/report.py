@@ -19,6 +19,7 @@ class Suite:
     passed: int = 0
     failures: list = field(default_factory=list)
     skipped: int = 0
+    nr_orders: int = 0          # run by tests that explore schedules
     started: float = field(default_factory=time.monotonic)
 
     def fail(self, name, details, console=(), rerun=""):
@@ -34,8 +35,9 @@ class Report:
         seconds = time.monotonic() - suite.started
         verdict = "FAIL" if suite.failures else "ok"
         skipped = f", {suite.skipped} skipped" if suite.skipped else ""
+        explored = f", {suite.nr_orders} orders explored" if suite.nr_orders else ""
         print(f"{verdict:4} {suite.title}: {suite.passed} passed, {len(suite.failures)} failed"
-              f"{skipped} ({seconds:.1f} s)", flush=True)
+              f"{skipped}{explored} ({seconds:.1f} s)", flush=True)
         for failure in suite.failures:
             print(f"     not ok {failure.name}")
             for line in failure.details:

@@ -3,7 +3,8 @@
  *
  * A handler gets a request, fills what it wants of the reply and returns the result (>= 0 or
  * -errno). The loop sends the reply, unless the handler deferred it: then the handler has copied
- * what it needs of the message, and answers later with cb_request_answer().
+ * what it needs of the message, and answers later. Descriptors that come with a message are closed
+ * when its handler returns: one that wants to keep a descriptor duplicates it.
  */
 #ifndef USER_CB_SERVER_H
 #define USER_CB_SERVER_H
@@ -28,6 +29,9 @@ struct cb_server {
     int64_t unknown_result;        /* for operations that have no handler */
     /* Takes back an OPEN whose client died before it got the reply. */
     void (*undo_open)(uint64_t cookie);
+    /* Called after each handler and before its reply, or NULL: what the client may ask next, like
+     * poll's readiness, must not be older than the reply. */
+    void (*before_reply)(void);
 };
 
 /** cb_server_dispatch() - handle one message and reply to it. */

@@ -2,6 +2,7 @@
  * Thin wrappers over the calls above 1024. musl's syscall() folds errors into errno; these keep
  * the kernel's -errno, so the call is made here.
  */
+#include <sys/syscall.h>
 #include <cb_syscall.h>
 
 static long call(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
@@ -71,4 +72,34 @@ int cb_session_tty(int sid, int fg_pgid, int tty_nr)
 {
     return (int)call(CB_SYS_SESSION_TTY, (uint64_t)(int64_t)sid, (uint64_t)(int64_t)fg_pgid,
                      (uint64_t)(int64_t)tty_nr, 0, 0);
+}
+
+int cb_kernel_file(enum cb_kernel_file kind, int pid, unsigned flags)
+{
+    return (int)call(CB_SYS_KERNEL_FILE, kind, (uint64_t)(int64_t)pid, flags, 0, 0);
+}
+
+static long control(int fd, uint32_t command, uint64_t argument)
+{
+    return call(SYS_ioctl, (uint64_t)fd, command, argument, 0, 0);
+}
+
+int cb_dax_info(int device, struct cb_dax_info *info)
+{
+    return (int)control(device, CB_DAX_INFO, (uintptr_t)info);
+}
+
+int cb_dax_create(int device, enum cb_dax_cow cow)
+{
+    return (int)control(device, CB_DAX_CREATE, cow);
+}
+
+long cb_dax_grant(int file, const struct cb_dax_grant *grant)
+{
+    return control(file, CB_DAX_GRANT, (uintptr_t)grant);
+}
+
+int cb_dax_revoke(int file, const struct cb_dax_range *range)
+{
+    return (int)control(file, CB_DAX_REVOKE, (uintptr_t)range);
 }

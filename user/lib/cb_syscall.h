@@ -47,4 +47,19 @@ long cb_kinfo(enum cb_kinfo_kind kind, int pid, void *buf, size_t len);
 /** cb_session_tty() - tell the kernel a session's terminal and its foreground group. */
 int cb_session_tty(int sid, int fg_pgid, int tty_nr);
 
+/**
+ * cb_kernel_file() - open a file that the kernel is behind, to pass it on.
+ * @pid:   the process it is about, or 0
+ * @flags: O_ access mode, O_APPEND, O_NONBLOCK
+ * Return: descriptor or -errno.
+ */
+int cb_kernel_file(enum cb_kernel_file kind, int pid, unsigned flags);
+
+/* The commands of direct devices and of the files on them, as uapi/cowbell.h describes them. Each
+ * returns what the kernel does: a value >= 0 or -errno. */
+int cb_dax_info(int device, struct cb_dax_info *info);
+int cb_dax_create(int device, enum cb_dax_cow cow);
+long cb_dax_grant(int file, const struct cb_dax_grant *grant);
+int cb_dax_revoke(int file, const struct cb_dax_range *range);
+
 #endif

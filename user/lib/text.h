@@ -17,8 +17,7 @@ struct text {
 void text_append(struct text *text, const void *bytes, size_t len);
 
 /** text_printf() - add formatted text of any length. */
-void text_printf(struct text *text, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** text_free() - give the memory back; the text is empty afterwards. */
 void text_free(struct text *text);

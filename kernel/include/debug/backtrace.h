@@ -7,7 +7,6 @@
 #include <lib/types.h>
 
 struct trapframe;
-struct thread;
 
 #define BACKTRACE_MAX 32
 
@@ -24,9 +23,6 @@ u32 backtrace_capture_from(const struct trapframe *tf, u64 *frames, u32 max);
 
 /** backtrace_print() - print where @tf was, or, if it is NULL, who called this. */
 void backtrace_print(const struct trapframe *tf);
-
-/** backtrace_print_thread() - print where a thread that does not run has stopped. */
-void backtrace_print_thread(const struct thread *thread);
 
 /** backtrace_print_frames() - print captured addresses with their names. */
 void backtrace_print_frames(const u64 *frames, u32 nr_frames);

@@ -18,7 +18,4 @@ NORETURN COLD void panic_with_frame(const struct trapframe *tf, const char *fmt,
 /** panic_print_registers() - print a trapframe. Context: any. */
 void panic_print_registers(const struct trapframe *tf);
 
-/** panic_set_hook() - have @hook called, once, after the report and before the machine stops. */
-void panic_set_hook(void (*hook)(void));
-
 #endif

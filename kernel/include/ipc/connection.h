@@ -30,13 +30,10 @@ struct connection {
 
 /**
  * connection_alloc() - memory for a connection, so that connection_open() cannot fail.
- * @flags: O_ flags of the file that will be
+ * @flags: O_ flags of the file that will be; file_put() frees it, opened or not
  * Return: 0 or -ENOMEM.
  */
 MUST_CHECK int connection_alloc(u32 flags, struct file **out);
-
-/** connection_discard() - free what connection_alloc() made and nobody opened. */
-void connection_discard(struct file *file);
 
 /**
  * connection_open() - make an allocated file lead to a port.
@@ -44,7 +41,11 @@ void connection_discard(struct file *file);
  * @name:  heap string that the connection owns from now on, or NULL
  */
 void connection_open(struct file *file, struct port *port, u64 cookie, u32 conn_flags, u32 ready,
-                     char *name);
+                     char *name) EXCLUDES(port->lock);
+
+/** connection_open_locked() - the same for a server's reply, which must not be overtaken. */
+void connection_open_locked(struct file *file, struct port *port, u64 cookie, u32 conn_flags,
+                            u32 ready, char *name) REQUIRES(port->lock);
 
 /** connection_of_file() - the connection behind a file, NULL if it is none. */
 struct connection *connection_of_file(const struct file *file);

@@ -13,7 +13,9 @@
 #include <lib/atomic.h>
 #include <lib/compiler.h>
 #include <lib/types.h>
+#include <proc/process.h>
 #include <proc/spinlock.h>
+#include <proc/thread.h>
 #include <ipc/file.h>
 
 #define FD_TABLE_FAST 64     /* slots inside struct files */
@@ -65,14 +67,33 @@ MUST_CHECK int fd_get(s32 fd, struct file **out);
 /** files_lookup() - the same in any table. */
 MUST_CHECK int files_lookup(struct files *files, s32 fd, struct file **out);
 
+/* The slow path of fd_borrow(): with a reference. */
+MUST_CHECK int fd_borrow_counted(s32 fd, struct fd_ref *ref);
+
 /**
  * fd_borrow() - the file behind a descriptor for the length of this system call.
  * @ref: out: for fd_return(), which must be called by the same thread before it returns
  *
- * Takes a reference only if another thread could close the descriptor meanwhile. Return: 0 or
- * -EBADF.
+ * Takes a reference only if another thread could close the descriptor meanwhile. Only this thread
+ * could start another one, so if it is alone it stays alone until it returns.
+ * Return: 0 or -EBADF.
  */
-MUST_CHECK int fd_borrow(s32 fd, struct fd_ref *ref);
+static inline MUST_CHECK int fd_borrow(s32 fd, struct fd_ref *ref)
+{
+    const struct process *process = current_process();
+    const struct files *files = process == NULL ? NULL : process->files;
+
+    if (unlikely(files == NULL || READ_ONCE(process->nr_threads) > 1 ||
+                 refcount_read(&files->refs) > 1)) {
+        return fd_borrow_counted(fd, ref);
+    }
+    if (unlikely((u32)fd >= files->size || files->slots[fd] == NULL)) {
+        return -EBADF;
+    }
+    ref->file = files->slots[fd];
+    ref->is_counted = false;
+    return 0;
+}
 
 /** fd_return() - the end of fd_borrow(). */
 static inline void fd_return(struct fd_ref *ref)

@@ -44,6 +44,8 @@ struct file_ops {
     u32 (*poll)(struct file *file, struct poll_table *table);
     /* The last reference is gone. Must not fail and must not wait for user code. */
     void (*release)(struct file *file);
+    /* Another open file of the same object, as open(2) on a name of it makes one. */
+    int (*reopen)(struct file *file, u32 flags, struct file **out);
     int (*stat)(struct file *file, struct stat *stat);
     int (*statfs)(struct file *file, struct statfs *statfs);
     int (*truncate)(struct file *file, s64 size);

@@ -9,7 +9,9 @@
 #define IPC_IOV_H
 
 #include <lib/compiler.h>
+#include <lib/errno.h>
 #include <lib/types.h>
+#include <mm/usercopy.h>
 #include <uapi/linux/uio.h>
 
 struct mm;
@@ -34,7 +36,17 @@ struct iov_iter {
 };
 
 /** iov_init_user() - iterate over one user range. It is not checked: see iov_import_single(). */
-void iov_init_user(struct iov_iter *iter, u64 addr, size_t len);
+static inline void iov_init_user(struct iov_iter *iter, u64 addr, size_t len)
+{
+    iter->kind = IOV_USER;
+    iter->nr = 1;
+    iter->iov = &iter->single;
+    iter->offset = 0;
+    iter->count = len;
+    iter->mm = NULL;
+    iter->single.iov_base = addr;
+    iter->single.iov_len = len;
+}
 
 /** iov_init_kernel() - iterate over a kernel buffer. */
 void iov_init_kernel(struct iov_iter *iter, const void *buf, size_t len);
@@ -47,7 +59,14 @@ void iov_init_vector(struct iov_iter *iter, enum iov_kind kind, const struct iov
  * iov_import_single() - as iov_init_user() for the argument of a system call.
  * Return: 0, or -EFAULT if the range leaves user space. More than MAX_RW_COUNT is cut off.
  */
-MUST_CHECK int iov_import_single(struct iov_iter *iter, u64 addr, size_t len);
+static inline MUST_CHECK int iov_import_single(struct iov_iter *iter, u64 addr, size_t len)
+{
+    if (unlikely(!user_access_ok(addr, len))) {
+        return -EFAULT;
+    }
+    iov_init_user(iter, addr, min(len, (size_t)MAX_RW_COUNT));
+    return 0;
+}
 
 /**
  * iov_import() - iterate over a user's array of ranges.
@@ -64,21 +83,56 @@ MUST_CHECK int iov_import(struct iov_iter *iter, u64 array, u64 nr, struct iovec
 /** iov_release() - free what iov_import() allocated. */
 void iov_release(struct iovec *heap);
 
+/** iov_advance() - skip @n bytes; @n is at most iter->count. */
+void iov_advance(struct iov_iter *iter, size_t n);
+
+/* Can the copy be made in one piece of user memory? The common case, which is kept short. */
+static ALWAYS_INLINE bool iov_is_one_piece(const struct iov_iter *iter, size_t n)
+{
+    return iter->kind == IOV_USER && n <= iter->count && n <= iter->iov->iov_len - iter->offset;
+}
+
+static ALWAYS_INLINE void iov_advance_in_piece(struct iov_iter *iter, size_t n)
+{
+    iter->count -= n;
+    iter->offset += n;
+    if (unlikely(iter->nr > 1)) {
+        iov_advance(iter, 0);
+    }
+}
+
+/* The general cases of the copies. */
+MUST_CHECK size_t iov_copy_to_slow(struct iov_iter *iter, const void *src, size_t n);
+MUST_CHECK size_t iov_copy_from_slow(struct iov_iter *iter, void *dst, size_t n);
+
 /**
  * iov_copy_to() - fill the iterator's memory from a kernel buffer.
  * Context: thread; may sleep in a fault. Return: bytes copied, fewer than @n at a bad address or
  *          at the iterator's end.
  */
-MUST_CHECK size_t iov_copy_to(struct iov_iter *iter, const void *src, size_t n);
+static inline MUST_CHECK size_t iov_copy_to(struct iov_iter *iter, const void *src, size_t n)
+{
+    if (unlikely(iter->nr == 0 || !iov_is_one_piece(iter, n))) {
+        return iov_copy_to_slow(iter, src, n);
+    }
+    n = copy_to_user_partial(iter->iov->iov_base + iter->offset, src, n);
+    iov_advance_in_piece(iter, n);
+    return n;
+}
 
 /** iov_copy_from() - fill a kernel buffer from the iterator's memory. As iov_copy_to(). */
-MUST_CHECK size_t iov_copy_from(struct iov_iter *iter, void *dst, size_t n);
+static inline MUST_CHECK size_t iov_copy_from(struct iov_iter *iter, void *dst, size_t n)
+{
+    if (unlikely(iter->nr == 0 || !iov_is_one_piece(iter, n))) {
+        return iov_copy_from_slow(iter, dst, n);
+    }
+    n = copy_from_user_partial(dst, iter->iov->iov_base + iter->offset, n);
+    iov_advance_in_piece(iter, n);
+    return n;
+}
 
 /** iov_zero() - fill @n bytes of the iterator's memory with zeros. As iov_copy_to(). */
 MUST_CHECK size_t iov_zero(struct iov_iter *iter, size_t n);
-
-/** iov_advance() - skip @n bytes; @n is at most iter->count. */
-void iov_advance(struct iov_iter *iter, size_t n);
 
 static inline size_t iov_count(const struct iov_iter *iter)
 {

@@ -68,17 +68,15 @@ struct message {
     char *path2;                  /* [I] owned */
     u32 nr_fds;                   /* [I] */
     struct file *fds[CB_MSG_FDS]; /* [I] referenced */
+    struct file *opening;         /* [I] OPEN: the connection to be, the sender's; or NULL */
 
     s64 result;              /* [s] */
     u64 new_pos;             /* [s] */
     u32 reply_flags;         /* [s] enum cb_reply_flags */
-    u32 reply_conn_flags;    /* [s] */
     u64 reply_cookie;        /* [s] */
     u32 reply_len;           /* [s] bytes of inline_data for the recv region */
     u32 inline_len;          /* [I] bytes of inline_data from the send region */
     struct file *reply_file; /* [s] referenced */
-    char *reply_name;        /* [s] owned; NULL: none */
-    struct port *reply_port; /* [s] CB_REPLY_OPEN: whose connection it is; referenced */
     void *send_buffer;       /* [I] copy of a kernel buffer to send; owned; or NULL */
     void *recv_buffer;       /* [I] of a kernel buffer to fill; owned, or inline_data */
     void *recv_dest;         /* [s] the kernel buffer to fill, or NULL */
@@ -165,7 +163,7 @@ MUST_CHECK s64 message_copy_object(struct message *msg, u64 offset, struct vm_ob
 MUST_CHECK int message_reply(struct port *port, const struct cb_reply *reply, struct file *file);
 
 /** message_finish() - complete a received message; the caller has looked it up under the lock. */
-void message_finish(struct message *msg) REQUIRES(msg->port->lock);
+void message_finish(struct port *port, struct message *msg) REQUIRES(port->lock);
 
 /** message_fail_all() - the port died: complete its messages with -EIO, free the rest. */
 void message_fail_all(struct port *port);

@@ -1,13 +1,15 @@
 /*
  * Sparse arrays: u64 index to pointer, 64 slots a node, as high as the largest index needs.
  *
- * The tree has no lock; its owner's lock protects it. Nodes come from a slab cache, so inserting
- * may sleep or fail. A stored pointer is never NULL.
+ * The tree has no lock; its owner's lock protects it, but for radix_peek(). Nodes come from a slab
+ * cache, so inserting may sleep or fail. A stored pointer is never NULL.
  */
 #ifndef LIB_RADIX_H
 #define LIB_RADIX_H
 
+#include <lib/compiler.h>
 #include <lib/types.h>
+#include <proc/seqcount.h>
 
 #define RADIX_SHIFT 6
 #define RADIX_SLOTS (1UL << RADIX_SHIFT)
@@ -21,6 +23,8 @@ struct radix {
     /* Nodes allocated, for the leak check and memory accounting. */
     u32 nr_nodes;
     u64 nr_entries;
+    /* Odd while nodes leave the tree or its height changes. */
+    struct seqcount shape;
 };
 
 #define RADIX_INIT                                                                                 \
@@ -42,6 +46,17 @@ void radix_init(struct radix *tree);
  * radix_lookup() - the pointer at an index, or NULL.
  */
 void *radix_lookup(const struct radix *tree, u64 index);
+
+/**
+ * radix_peek() - the pointers at @nr indices from @first on, without the owner's lock.
+ * @items: out: NULL where nothing is stored; all written, or none
+ *
+ * Each was there at some moment during the call, and may be gone by its end.
+ *
+ * Context: any; the tree itself stays. Takes no lock and does not wait.
+ * Return:  false if a writer was at work: ask under the lock.
+ */
+MUST_CHECK bool radix_peek(const struct radix *tree, u64 first, u32 nr, void **items);
 
 /**
  * radix_insert() - store a pointer at an empty index.

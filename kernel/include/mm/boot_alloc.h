@@ -37,6 +37,9 @@ void boot_alloc_init(const struct boot_info *info);
  */
 u64 boot_alloc(u64 size, u64 align);
 
+/** boot_alloc_try() - boot_alloc() that returns 0 if there is none: RAM begins above 1 MiB. */
+u64 boot_alloc_try(u64 size, u64 align);
+
 /**
  * boot_alloc_page() - one page from boot_alloc().
  */

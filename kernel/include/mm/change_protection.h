@@ -21,10 +21,12 @@ void change_protection(struct vma *vma, u64 start, u64 end);
  * move_page_tables() - move the entries of [old_start, old_start + len) of @old_vma to @new_start.
  * @new_vma: covers [new_start, new_start + len), whose entries are all none
  *
- * Pages keep their identity: an exclusive or pinned page is the same page at the new address. Old
- * translations are flushed on return.
+ * Pages keep their identity: an exclusive or pinned page is the same page at the new address. A
+ * table that both addresses let move as it is moves whole. Old translations are flushed on return.
  *
- * Context: mmap_lock held for writing.
+ * Context: mmap_lock held for writing, both VMAs write-locked; the generation and the object of
+ *          @old_vma locked (anon_vma_lock(), object_lock()), so that nobody who starts from a page
+ *          meets it between the two places, or frees it before the flush.
  * Return:  the number of bytes moved: @len, or less if a table could not be allocated. The caller
  *          moves what was moved back by a second call with the VMAs exchanged.
  */

@@ -3,6 +3,7 @@
 
 #include <lib/compiler.h>
 #include <lib/types.h>
+#include <debug/explore.h>
 #include <mm/pte.h>
 
 /*
@@ -52,18 +53,21 @@ static inline u64 cursor_table_end(const struct pt_cursor *cursor, u64 end)
     return table_end < end ? table_end : end;
 }
 
-static inline void cursor_lock(struct pt_cursor *cursor)
+/* The lock is taken in one function of a fault and released in another, as its resolver decides,
+ * which the compiler's analysis cannot follow; the ranks at run time check it. */
+
+static inline void cursor_lock(struct pt_cursor *cursor) NO_THREAD_SAFETY_ANALYSIS
 {
     spin_lock(&cursor->table->ptl);
 }
 
 /** cursor_lock_nested() - with another table's lock held; see fork.c and move_page_tables.c. */
-static inline void cursor_lock_nested(struct pt_cursor *cursor)
+static inline void cursor_lock_nested(struct pt_cursor *cursor) NO_THREAD_SAFETY_ANALYSIS
 {
     spin_lock_nested(&cursor->table->ptl);
 }
 
-static inline void cursor_unlock(struct pt_cursor *cursor)
+static inline void cursor_unlock(struct pt_cursor *cursor) NO_THREAD_SAFETY_ANALYSIS
 {
     spin_unlock(&cursor->table->ptl);
 }
@@ -77,12 +81,14 @@ static inline struct pte cursor_pte(const struct pt_cursor *cursor)
 /** cursor_set() - enter @pte where the processor cannot be using an entry. Table locked. */
 static inline void cursor_set(struct pt_cursor *cursor, struct pte pte)
 {
+    explore_point(EXPLORE_ENTRY);
     pte_store(cursor->slot, pte);
 }
 
 /** cursor_exchange() - replace an entry that may be in use. Table locked. Return: the old one. */
 static inline struct pte cursor_exchange(struct pt_cursor *cursor, struct pte pte)
 {
+    explore_point(EXPLORE_ENTRY);
     return pte_exchange(cursor->slot, pte);
 }
 
@@ -90,13 +96,28 @@ static inline struct pte cursor_exchange(struct pt_cursor *cursor, struct pte pt
 static inline MUST_CHECK bool cursor_replace(struct pt_cursor *cursor, struct pte expected,
                                              struct pte desired)
 {
+    explore_point(EXPLORE_ENTRY);
     return pte_compare_exchange(cursor->slot, expected, desired);
 }
 
 /** cursor_clear_write() - make the entry read-only, whatever the processor does. Table locked. */
 static inline void cursor_clear_write(struct pt_cursor *cursor)
 {
+    explore_point(EXPLORE_ENTRY);
     pte_clear_write(cursor->slot);
+}
+
+/** cursor_clear_tracked() - take write and soft_dirty away. Table locked; the caller flushes. */
+static inline void cursor_clear_tracked(struct pt_cursor *cursor)
+{
+    explore_point(EXPLORE_ENTRY);
+    pte_clear_tracked(cursor->slot);
+}
+
+/** cursor_clear_accessed() - as if nobody had used the page yet. Table locked. */
+static inline void cursor_clear_accessed(struct pt_cursor *cursor)
+{
+    pte_clear_accessed(cursor->slot);
 }
 
 /** cursor_step() - go to the next page of the same table; at its end the slot is not valid. */
@@ -104,6 +125,31 @@ static inline void cursor_step(struct pt_cursor *cursor)
 {
     cursor->addr += PAGE_SIZE;
     cursor->slot++;
+}
+
+enum { CURSOR_STRIDE = 8 };
+
+/**
+ * cursor_skip_none() - go on over entries that are none, some at a time.
+ * @end: within the cursor's table
+ *
+ * Stops at the latest at @end; it may stop at an entry that is none.
+ */
+static inline void cursor_skip_none(struct pt_cursor *cursor, u64 end)
+{
+    while (cursor->addr + CURSOR_STRIDE * PAGE_SIZE <= end) {
+        struct pte seen = pte_none();
+
+#pragma GCC unroll 8
+        for (u32 i = 0; i < CURSOR_STRIDE; i++) {
+            seen = pte_union(seen, pte_load(cursor->slot + i));
+        }
+        if (!pte_is_none(seen)) {
+            return;
+        }
+        cursor->addr += CURSOR_STRIDE * PAGE_SIZE;
+        cursor->slot += CURSOR_STRIDE;
+    }
 }
 
 #endif

@@ -8,20 +8,23 @@ struct mm;
 struct page;
 struct vma;
 
-/* What an access wants, and what the fault handler may do for it. */
+/*
+ * What an access wants, and what the fault handler may do for it. The first three have the values
+ * of enum page_fault_access, so that a trap's access word needs no translation.
+ */
 enum fault_flag {
-    FAULT_FLAG_WRITE = 1u << 0,         /* a store, or a read-modify-write */
-    FAULT_FLAG_EXEC = 1u << 1,          /* an instruction fetch */
-    FAULT_FLAG_USER = 1u << 2,          /* made by user mode */
-    FAULT_FLAG_REMOTE = 1u << 3,        /* the mm is not the current thread's */
-    FAULT_FLAG_UNSHARE = 1u << 4,       /* break COW for a reader; excludes WRITE */
-    FAULT_FLAG_ALLOW_RETRY = 1u << 5,   /* the handler may sleep with every lock dropped */
-    FAULT_FLAG_NOWAIT = 1u << 6,        /* never sleep for a pager: report FAULT_WOULD_WAIT */
-    FAULT_FLAG_FORCE = 1u << 7,         /* debugger's access: VM_MAYREAD / VM_MAYWRITE suffice */
-    FAULT_FLAG_KILLABLE = 1u << 8,      /* a wait ends at a fatal signal */
-    FAULT_FLAG_INTERRUPTIBLE = 1u << 9, /* a wait ends at any signal */
-    FAULT_FLAG_NOEXPAND = 1u << 10,     /* do not grow a stack for this access */
-    FAULT_FLAG_TRIED = 1u << 11,        /* not the first round for this access */
+    FAULT_FLAG_WRITE = 1u << 1,          /* a store, or a read-modify-write */
+    FAULT_FLAG_USER = 1u << 2,           /* made by user mode */
+    FAULT_FLAG_EXEC = 1u << 4,           /* an instruction fetch */
+    FAULT_FLAG_REMOTE = 1u << 5,         /* the mm is not the current thread's */
+    FAULT_FLAG_UNSHARE = 1u << 6,        /* break COW for a reader; excludes WRITE */
+    FAULT_FLAG_ALLOW_RETRY = 1u << 7,    /* the handler may sleep with every lock dropped */
+    FAULT_FLAG_NOWAIT = 1u << 8,         /* never sleep for a pager: report FAULT_WOULD_WAIT */
+    FAULT_FLAG_FORCE = 1u << 9,          /* debugger's: VM_MAYREAD / VM_MAYWRITE suffice */
+    FAULT_FLAG_KILLABLE = 1u << 10,      /* a wait ends at a fatal signal */
+    FAULT_FLAG_INTERRUPTIBLE = 1u << 11, /* a wait ends at any signal */
+    FAULT_FLAG_NOEXPAND = 1u << 12,      /* do not grow a stack for this access */
+    FAULT_FLAG_TRIED = 1u << 13,         /* not the first round for this access */
 };
 
 enum fault_outcome {

@@ -55,6 +55,7 @@ enum fault_kind {
     FAULT_KIND_SPURIOUS,      /* the entry permits the access already */
     FAULT_KIND_ACCESS,        /* the entry is narrower than the VMA: widen it, not to writing */
     FAULT_KIND_FILE_DIRTY,    /* a shared page is about to be written: make it writable */
+    FAULT_KIND_FILE_HOLE,     /* the zero page stands for a hole that is about to be written */
     FAULT_KIND_ANON_REUSE,    /* the page is ours alone: make it exclusive and writable */
     FAULT_KIND_ANON_COPY,     /* replace the page by a private writable copy */
     FAULT_KIND_UNSHARE_REUSE, /* the page is ours alone: make it exclusive, keep the entry */

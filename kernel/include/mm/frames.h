@@ -68,8 +68,11 @@ void frames_init(const struct boot_info *info);
 MUST_CHECK struct page *page_alloc(u32 order, u32 flags);
 
 /**
- * page_free() - free a block whose only reference the caller holds.
+ * page_free() - free a block whose only lasting reference the caller holds.
  * @order: as it was allocated
+ *
+ * A look-up without a lock may hold the first frame for a moment (page_get_not_zero()) until it
+ * sees that it is not the page it wanted; then that frame is freed by it.
  *
  * Context: as page_alloc().
  */
@@ -128,6 +131,12 @@ u64 frames_held_count(void);
 void frames_drain_cpu(void);
 
 /**
+ * frames_set_reclaim() - whom to ask for frames when none are left; once at boot.
+ * @reclaim: called without a spin lock where the allocation may sleep; true if it freed some
+ */
+void frames_set_reclaim(bool (*reclaim)(void));
+
+/**
  * frames_are_low() - whether only the reserve for the kernel is left.
  */
 bool frames_are_low(void);
@@ -140,7 +149,20 @@ bool frames_are_low(void);
 void frames_verify(void);
 
 /**
- * frames_for_each_range() - call @visit for each range of frame numbers [start, end) of RAM.
+ * frames_adopt_device() - give the frames of a direct device their struct pages.
+ * @start: physical, page-aligned, with @end: RAM that boot_alloc() set aside, or memory outside
+ *         RAM, which is mapped into the direct map as well
+ *
+ * Every frame becomes PG_device with one reference, the device's. They are never freed.
+ *
+ * Context: boot CPU, before the first address space.
+ * Return:  0, -ERANGE (beyond the direct map), -ENOSPC (too many devices), -ENOMEM.
+ */
+MUST_CHECK int frames_adopt_device(u64 start, u64 end);
+
+/**
+ * frames_for_each_range() - call @visit for each range of frame numbers [start, end) of RAM, and
+ *                           of direct devices outside RAM.
  */
 void frames_for_each_range(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg);
 

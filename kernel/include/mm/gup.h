@@ -7,30 +7,42 @@
 struct mm;
 struct page;
 
+/* What a holder wants. The values are Linux's, because programs hand them to gup_test. */
 enum foll_flag {
-    FOLL_WRITE = 1u << 0,         /* the holder will write to the pages */
-    FOLL_FORCE = 1u << 1,         /* as a debugger: VM_MAYREAD / private VM_MAYWRITE suffice */
-    FOLL_LONGTERM = 1u << 2,      /* for an unbounded time; pins only */
-    FOLL_NOWAIT = 1u << 3,        /* never wait for a pager */
-    FOLL_NOFAULT = 1u << 4,       /* only what is mapped already */
-    FOLL_INTERRUPTIBLE = 1u << 5, /* any signal ends a wait, not only a fatal one */
-    FOLL_BREAK_COW = 1u << 6, /* a reader that must not see later writes of another owner's copy */
-    FOLL_VALID_MASK = (1u << 7) - 1,
+    FOLL_WRITE = 1u << 0,          /* the holder will write to the pages */
+    FOLL_FORCE = 1u << 3,          /* as a debugger: VM_MAYREAD / private VM_MAYWRITE suffice */
+    FOLL_NOWAIT = 1u << 4,         /* stop where a pager would have to be waited for */
+    FOLL_NOFAULT = 1u << 5,        /* only what is mapped already */
+    FOLL_HWPOISON = 1u << 6,       /* poisoned memory is -EHWPOISON, not -EFAULT */
+    FOLL_LONGTERM = 1u << 8,       /* for an unbounded time; pins only */
+    FOLL_INTERRUPTIBLE = 1u << 11, /* any signal ends a wait, not only a fatal one */
+    FOLL_BREAK_COW = 1u << 13, /* a reader that must not see later writes of another owner's copy */
+    FOLL_UNLOCKABLE = 1u << 21, /* the caller can wait for the pager of a userfaultfd */
 };
+
+/* What a program may ask for; the rest is the kernel's to say. */
+#define FOLL_USER_MASK                                                                             \
+    ((u32)(FOLL_WRITE | FOLL_FORCE | FOLL_NOWAIT | FOLL_NOFAULT | FOLL_HWPOISON | FOLL_LONGTERM |  \
+           FOLL_INTERRUPTIBLE | FOLL_BREAK_COW))
+#define FOLL_VALID_MASK (FOLL_USER_MASK | (u32)FOLL_UNLOCKABLE)
+#define FOLL_FAST_MASK                                                                             \
+    ((u32)(FOLL_WRITE | FOLL_FORCE | FOLL_NOFAULT | FOLL_LONGTERM | FOLL_BREAK_COW))
 
 /**
  * get_user_pages_remote() - take references on the pages behind a range.
  * @mm:       address space; the caller keeps it alive
- * @start:    page-aligned user address
- * @nr_pages: 1..
- * @flags:    enum foll_flag bits
- * @pages:    out: one pointer a page, in address order, as many as returned
+ * @start:    user address; the range begins with its page
+ * @nr_pages: 0 takes nothing
+ * @flags:    FOLL_VALID_MASK. WRITE and BREAK_COW exclude each other; LONGTERM needs a pin
+ * @pages:    out: one pointer a page, in address order, as many as returned; not NULL
  *
  * A reference keeps the frame, not its place: a later copy-on-write gives the address another page.
+ * Without FOLL_UNLOCKABLE a page that a userfaultfd's pager would have to bring is -EFAULT.
  *
  * Context: thread; may sleep; takes mmap_lock (read). No lock may be held.
- * Return:  pages taken, 1..nr_pages, or -EINVAL, -EFAULT, -ENOMEM, -EINTR, -EAGAIN (NOWAIT) if
- *          none could be taken.
+ * Return:  pages taken, or the error that stopped the first one: -EINVAL (flags, no array),
+ *          -EFAULT, -ENOMEM, -EINTR, -EOPNOTSUPP (LONGTERM of device memory), -EHWPOISON. With
+ *          FOLL_NOWAIT 0 if the first one needs a wait.
  */
 MUST_CHECK s64 get_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32 flags,
                                      struct page **pages);
@@ -38,7 +50,12 @@ MUST_CHECK s64 get_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32
 /** get_user_pages() - get_user_pages_remote() for the current thread's address space. */
 MUST_CHECK s64 get_user_pages(u64 start, u64 nr_pages, u32 flags, struct page **pages);
 
-/** get_user_pages_fast() - get_user_pages() that takes no lock where everything is mapped. */
+/**
+ * get_user_pages_fast() - get_user_pages() that takes no lock where everything is mapped.
+ * @flags: FOLL_FAST_MASK; FOLL_UNLOCKABLE is understood
+ *
+ * Return: as get_user_pages(), and -EFAULT or -EOVERFLOW if the range leaves user space.
+ */
 MUST_CHECK s64 get_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct page **pages);
 
 /**
@@ -46,7 +63,8 @@ MUST_CHECK s64 get_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct pa
  *
  * As get_user_pages_remote(), and while the pin lasts the address keeps mapping that page (I3):
  * what the holder writes is what the process reads, and the other way round. A shared anonymous
- * page is unshared first (I4), without a write-protect notification.
+ * page is unshared first (I4), without a write-protect notification. A page of an object, or the
+ * zero page, in a private mapping becomes a private copy if FOLL_LONGTERM asks for it.
  *
  * Keeps: I3, I4. Pages are given back with unpin_user_page(s).
  */
@@ -56,7 +74,7 @@ MUST_CHECK s64 pin_user_pages_remote(struct mm *mm, u64 start, u64 nr_pages, u32
 /** pin_user_pages() - pin_user_pages_remote() for the current thread's address space. */
 MUST_CHECK s64 pin_user_pages(u64 start, u64 nr_pages, u32 flags, struct page **pages);
 
-/** pin_user_pages_fast() - pin_user_pages() that takes no lock where everything is mapped. */
+/** pin_user_pages_fast() - get_user_pages_fast() for pins. */
 MUST_CHECK s64 pin_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct page **pages);
 
 /** unpin_user_page() - end one pin and drop its reference. */
@@ -65,8 +83,8 @@ void unpin_user_page(struct page *page);
 /** unpin_user_pages() - unpin_user_page() for each of @nr_pages. */
 void unpin_user_pages(struct page **pages, u64 nr_pages);
 
-/** unpin_user_pages_dirty() - the holder wrote: mark each page dirty, then unpin it. */
-void unpin_user_pages_dirty(struct page **pages, u64 nr_pages);
+/** unpin_user_pages_dirty_lock() - the holder wrote: mark each page dirty, then unpin it. */
+void unpin_user_pages_dirty_lock(struct page **pages, u64 nr_pages);
 
 enum remote_access { REMOTE_READ, REMOTE_WRITE };
 

@@ -14,13 +14,13 @@
 enum gup_mode { GUP_GET, GUP_PIN };
 
 /* Not for callers outside: the access stands for one of the owner's own, so a stack may grow. */
-#define FOLL_GROW_STACK (1u << 16)
+#define FOLL_GROW_STACK (1u << 24)
 
 struct gup_request {
     struct mm *mm;
-    u64 start; /* page aligned */
-    u64 nr_pages;
-    u32 flags; /* enum foll_flag, FOLL_GROW_STACK */
+    u64 start;    /* page aligned */
+    u64 nr_pages; /* 1.., no further than TASK_SIZE */
+    u32 flags;    /* enum foll_flag, FOLL_GROW_STACK */
     enum gup_mode mode;
     struct page **pages; /* out */
 };

@@ -54,6 +54,7 @@ struct mm {
     struct atomic_u64 cpumask;       /* [x] CPUs that have it loaded: the targets of a shootdown */
     struct atomic_u64 tlb_gen;       /* [x] counts shootdowns, for a CPU that loads it lazily */
     struct seqcount write_protect_seq; /* [m] odd while fork takes write permission away (I1) */
+    struct atomic_u32 has_lazyfree;    /* [x] MADV_FREE marked pages since reclaim looked last */
     struct atomic_u32 has_pinned; /* [x] a page was pinned through this address space once (J17) */
 
     struct refcount users; /* [x] threads and remote users; at zero the memory goes */
@@ -132,6 +133,12 @@ void mm_count_put(struct mm *mm);
  * Return:  0, -ENOMEM, or -EINTR (killed while waiting for the lock).
  */
 int MUST_CHECK mm_fork(struct mm *parent, struct mm **out);
+
+/**
+ * mm_next_counted() - the address space after @mm (NULL: the first), or NULL behind the last.
+ * The count on @mm is dropped, and one is taken on what is returned (mm_count_put()).
+ */
+struct mm *mm_next_counted(struct mm *mm);
 
 /** mm_for_each() - call a function for every address space; for checks of a quiet system. */
 void mm_for_each(void (*fn)(struct mm *mm, void *arg), void *arg);

@@ -23,11 +23,15 @@
 struct page;
 struct vma;
 struct iov_iter;
+struct vm_fault;
 struct vm_object;
+struct direct_device;
 
 enum object_kind {
     OBJECT_ANON_SHARED, /* MAP_SHARED | MAP_ANONYMOUS */
     OBJECT_SHMEM,       /* memfd and files of the RAM file system */
+    OBJECT_DIRECT,      /* a file whose pages are frames of a direct device */
+    OBJECT_DEVICE,      /* the frames of a direct device that no file has */
 };
 
 /** When the memory of an object is promised (overcommit). */
@@ -39,7 +43,16 @@ enum object_promise {
 /** What object_get_page() does about a hole. */
 enum object_get_mode {
     OBJECT_FIND,   /* -ENOENT */
-    OBJECT_CREATE, /* fill it with a zeroed page */
+    OBJECT_CREATE, /* fill it with a zeroed page, if this kind of object makes pages by itself */
+};
+
+/** What became of a fault that an object's own handler copies for (rules N2 to N4). */
+enum cow_outcome {
+    COW_FILLED,    /* vmf->cow_page holds the data as of vmf->generation: the caller installs it */
+    COW_INSTALLED, /* the handler has installed it by vm_fault_finish_cow() */
+    COW_AGAIN,     /* something changed meanwhile: look again */
+    COW_SIGBUS,    /* there is nothing at this index, or it cannot be had */
+    COW_OOM,
 };
 
 /** The seals of a memfd, with Linux's values (F_SEAL_*). */
@@ -56,11 +69,32 @@ struct object_ops {
     /** Provide the page of an index below the size, referenced; called without locks. */
     int (*get_page)(struct vm_object *object, u64 index, enum object_get_mode mode,
                     struct page **out);
+    /** As object_peek_pages(). NULL: it asks get_page. */
+    void (*peek_pages)(struct vm_object *object, u64 first, u32 nr, struct page **pages);
+    /** get_page with OBJECT_CREATE that goes beyond the size, for a writer; -ENOSPC if it cannot.
+     */
+    int (*grow_page)(struct vm_object *object, u64 index, struct page **out);
+    /** The first index at or above *index that has a page. Object lock held. */
+    bool (*next_page)(struct vm_object *object, u64 *index);
+    /** As shmem_disown_pages(). */
+    void (*disown_pages)(struct vm_object *object, u64 first, u64 end, struct list_node *removed);
+    /** Free what the object has; nobody refers to it any more. */
+    void (*release)(struct vm_object *object);
+    /**
+     * Make the private copy of a fault: fill vmf->cow_page, which nobody else knows, with the data
+     * of an index, or zeros for a hole. NULL: fault_file_copy() does it by get_page.
+     *
+     * Called with the VMA held and no other lock. On any outcome but COW_INSTALLED the page stays
+     * the caller's.
+     */
+    enum cow_outcome (*cow_fault)(struct vm_object *object, u64 index, struct vm_fault *vmf);
+    bool is_granted; /* pages come and go only as the object's server says */
 };
 
 struct vm_object {
     struct refcount refcount;      /* [x] */
     enum object_kind kind;         /* [I] */
+    u64 number;                    /* [I] no two objects have the same */
     const struct object_ops *ops;  /* [I] */
     struct mutex io_lock;          /* whoever writes to it or sets its size, one at a time;
                                       outside mmap_lock, user memory is copied under it */
@@ -73,6 +107,8 @@ struct vm_object {
     u32 seals;                     /* [o] OBJECT_SEAL_* */
     enum object_promise promise;   /* [I] */
     u64 nr_promised;               /* [o] pages of the overcommit account */
+    struct atomic_u64 generation;  /* [x] how often something behind an index was replaced */
+    struct direct_device *device;  /* [I] whose frames the pages are; NULL: they are RAM */
     struct list_node all_link;     /* link in the list of all objects */
 };
 
@@ -105,12 +141,30 @@ u64 object_nr_pages(struct vm_object *object);
  * object_get_page() - the page behind an index.
  * @out: the page with a reference for the caller (page_put)
  *
- * Context: thread; may sleep; takes the object lock.
- * Return:  0, -ENOENT (a hole, OBJECT_FIND), -ERANGE (beyond the size: SIGBUS), -ENOMEM (no
- *          frame), -ENOSPC (the overcommit policy promises no more: SIGBUS).
+ * Context: thread; may sleep; takes the object lock where a page is made.
+ * Return:  0, -ENOENT (a hole, OBJECT_FIND or one that the object does not fill), -ERANGE (beyond
+ *          the size: SIGBUS), -ENOMEM (no frame), -ENOSPC (the overcommit policy promises no more:
+ *          SIGBUS), -EBUSY (a frame that a file of the device has: SIGBUS).
  */
 int MUST_CHECK object_get_page(struct vm_object *object, u64 index, enum object_get_mode mode,
                                struct page **out);
+
+/**
+ * object_peek_pages() - which pages stand behind @nr indices from @first on, as far as that can be
+ *                       said at once.
+ * @pages: out: hints without a reference, for object_take_page(); NULL where nothing is known
+ *
+ * Context: any VMA lock; takes no other lock for pages that are in memory.
+ */
+void object_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages);
+
+/**
+ * object_take_page() - a reference on a page that object_peek_pages() has found.
+ *
+ * Context: any; takes no lock. Under a page-table lock the page may be entered there after true.
+ * Return:  false if the page is not the object's at that index any more, or lies beyond the size.
+ */
+bool MUST_CHECK object_take_page(struct vm_object *object, u64 index, struct page *page);
 
 /**
  * object_owns_page() - is this still the page of that index?
@@ -119,6 +173,25 @@ int MUST_CHECK object_get_page(struct vm_object *object, u64 index, enum object_
  *          truncation, which disowns the page before it zaps.
  */
 bool object_owns_page(const struct vm_object *object, u64 index, const struct page *page);
+
+/**
+ * object_generation() - a number that differs once anything behind an index was taken away or a
+ *                       hole was filled.
+ *
+ * Whoever installs what it has looked up reads the number before the look-up and again under the
+ * page-table lock. It changes before the mappings are zapped, so that an installer that still finds
+ * the same number is seen by the zap.
+ */
+static inline u64 object_generation(const struct vm_object *object)
+{
+    return atomic_u64_load_acquire(&object->generation);
+}
+
+/** object_refuses_longterm() - may its pages be taken back, so that nobody pins them for long? */
+static inline bool object_refuses_longterm(const struct vm_object *object)
+{
+    return object->kind == OBJECT_DIRECT;
+}
 
 /**
  * object_read() - copy bytes out, holes as zeroes, no further than the size.
@@ -151,8 +224,18 @@ int MUST_CHECK object_write_kernel(struct vm_object *object, u64 offset, const v
  */
 int MUST_CHECK object_truncate(struct vm_object *object, u64 size);
 
-/** object_punch_hole() - make [start, end) bytes read as zero and free the whole pages in it. */
+/**
+ * object_punch_hole() - make [start, end) bytes read as zero and free the whole pages in it.
+ * Pages that a server granted become zero instead: only it takes them back (object_revoke()).
+ */
 int MUST_CHECK object_punch_hole(struct vm_object *object, u64 start, u64 end);
+
+/**
+ * object_revoke() - take the whole pages in [start, end) bytes back, in shared mappings too.
+ * @object: of a kind whose server grants the pages; private copies stay
+ * Return:  0, or -EINVAL (not of that kind, not whole pages).
+ */
+int MUST_CHECK object_revoke(struct vm_object *object, u64 start, u64 end);
 
 /** object_allocate() - make sure that [start, end) bytes have pages; grows the size on request. */
 enum object_allocate_mode { OBJECT_ALLOCATE_KEEP_SIZE, OBJECT_ALLOCATE_GROW };

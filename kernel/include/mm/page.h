@@ -47,6 +47,8 @@ enum page_flag {
     PG_lru,                  /* on a reclaim list */
     PG_swapcache,            /* `swap_slot` is valid */
     PG_mlocked,              /* reclaim must not take it */
+    PG_lazyfree,             /* anonymous, and not wanted any more unless it is written again */
+    PG_device,               /* belongs to a direct device, which holds one reference for ever */
     NR_PAGE_FLAGS,
 };
 
@@ -133,6 +135,11 @@ static inline struct page *virt_to_page(const void *virt)
  */
 bool pfn_is_ram(u64 pfn);
 
+/**
+ * pfn_is_usable() - whether a user's entry may map the frame: RAM, or memory of a direct device.
+ */
+bool pfn_is_usable(u64 pfn);
+
 static inline bool page_has_flag(const struct page *page, enum page_flag flag)
 {
     return (atomic_u32_load(&page->flags) & BIT(flag)) != 0;
@@ -181,6 +188,7 @@ PAGE_FLAG_READER(slab)
 PAGE_FLAG_READER(table)
 PAGE_FLAG_READER(stack)
 PAGE_FLAG_READER(anon_exclusive)
+PAGE_FLAG_READER(device)
 
 PAGE_FLAG_ACCESSORS(anon)
 PAGE_FLAG_ACCESSORS(object)
@@ -193,8 +201,13 @@ PAGE_FLAG_ACCESSORS(referenced)
 PAGE_FLAG_ACCESSORS(lru)
 PAGE_FLAG_ACCESSORS(swapcache)
 PAGE_FLAG_ACCESSORS(mlocked)
+PAGE_FLAG_ACCESSORS(lazyfree)
 
-/* Exclusivity belongs to anonymous pages alone, and a pinned page never loses it (I3, I4). */
+/*
+ * Exclusivity belongs to anonymous pages alone. A pinned page never loses it (I3, I4), which
+ * whoever clears it has made sure of; the count may still be up for a moment, until a lock-free
+ * pinner has seen the change and takes its pin back.
+ */
 static inline void page_set_anon_exclusive(struct page *page)
 {
     u32 old = atomic_u32_fetch_or(&page->flags, (u32)BIT(PG_anon_exclusive));
@@ -204,7 +217,6 @@ static inline void page_set_anon_exclusive(struct page *page)
 
 static inline void page_clear_anon_exclusive(struct page *page)
 {
-    ASSERT(atomic_u32_load(&page->pincount) == 0, "I3: a pinned page stays exclusive");
     atomic_u32_fetch_and(&page->flags, ~(u32)BIT(PG_anon_exclusive));
 }
 

@@ -34,6 +34,20 @@ void page_table_destroy(struct mm *mm);
  */
 MUST_CHECK int page_table_extend(struct mm *mm, struct pte *entry, unsigned level, u64 addr);
 
+/**
+ * page_table_move() - let the lowest table that serves @from serve @to instead, with its entries.
+ * @from, @to: multiples of pt_level_size(1); a table serves @from
+ *
+ * Translations of @from are stale afterwards, and the caller flushes them before it lets go of what
+ * keeps others away from the pages.
+ *
+ * Context: thread; mmap_lock held for writing, the VMAs of both addresses write-locked, and locked
+ *          against the reverse map (anon_vma_lock(), object lock): a walk that starts from a page
+ *          would hold a table that serves another address than the one it came for.
+ * Return:  0, -EEXIST (a table serves @to already), -ENOMEM; nothing has changed on error.
+ */
+MUST_CHECK int page_table_move(struct mm *mm, u64 from, u64 to);
+
 /** page_table_entries() - the entries of the table that an upper-level entry refers to. */
 static inline struct pte *page_table_entries(struct pte entry)
 {

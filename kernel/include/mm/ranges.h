@@ -35,6 +35,9 @@ int MUST_CHECK mm_choose_address(struct mm *mm, const struct place_request *req,
  */
 int MUST_CHECK unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached);
 
+/** unmap_emptied_range() - the same for a range whose entries have all been moved away. */
+int MUST_CHECK unmap_emptied_range(struct mm *mm, u64 start, u64 end, struct list_node *detached);
+
 /** unmap_everything() - end of an address space that has no users. */
 void unmap_everything(struct mm *mm);
 

@@ -23,7 +23,8 @@ struct vma;
 void rmap_init(void);
 
 /**
- * anon_vma_prepare() - make sure that @vma can hold anonymous pages.
+ * anon_vma_prepare() - make sure that @vma can hold anonymous pages: in the generation of a
+ *                      neighbour that it may be merged with one day, else in a new one.
  * Context: VMA lock (read) or mmap_lock held; may allocate.
  * Return:  0 or -ENOMEM.
  */
@@ -43,6 +44,16 @@ MUST_CHECK int anon_vma_fork(struct vma *child, struct vma *parent);
  * Every anonymous page of @vma has been unmapped or belongs to another VMA of the generation now.
  */
 void anon_vma_unlink(struct vma *vma);
+
+/**
+ * anon_vma_lock() - keep everybody who starts from a page away from @vma's generation; nothing to
+ *                   do if it has none.
+ * Context: thread; mmap_lock held, so that @vma keeps its generation.
+ */
+void anon_vma_lock(struct vma *vma);
+
+/** anon_vma_unlock() - the opposite. */
+void anon_vma_unlock(struct vma *vma);
 
 /** anon_vma_can_merge() - may neighbours with these generations (NULL: none) become one VMA? */
 bool anon_vma_can_merge(const struct anon_vma *a, const struct anon_vma *b);

@@ -11,8 +11,42 @@
 
 extern const struct object_ops shmem_ops;
 
-/** shmem_grow_page() - object_get_page() with OBJECT_CREATE that also goes beyond the size. */
-int MUST_CHECK shmem_grow_page(struct vm_object *object, u64 index, struct page **out);
+/** object_new() - an object of some kind, with one reference. Return: 0 or -ENOMEM. */
+int MUST_CHECK object_new(enum object_kind kind, const struct object_ops *ops,
+                          enum object_promise promise, u64 size, struct vm_object **out);
+
+/** object_size_in_pages() - the first index behind the end. Context: object lock held. */
+static inline u64 object_size_in_pages(const struct vm_object *object)
+{
+    return DIV_ROUND_UP(object->size, PAGE_SIZE);
+}
+
+/** shmem_find_page() - the page in the tree at an index below the size. Return: 0, -ERANGE,
+ * -ENOENT. */
+int MUST_CHECK shmem_find_page(struct vm_object *object, u64 index, struct page **out);
+
+/** shmem_peek_pages() - object_ops.peek_pages for objects with their pages in the tree. */
+void shmem_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages);
+
+/** shmem_next_page() - object_ops.next_page for objects with their pages in the tree. */
+bool shmem_next_page(struct vm_object *object, u64 *index);
+
+enum object_zap { OBJECT_ZAP_ALL, OBJECT_ZAP_FILE_PAGES };
+
+/**
+ * object_zap_mappings() - begin a new generation and take [first, end) out of every mapping.
+ * @what: with the private copies, or without
+ *
+ * Context: object lock held for writing.
+ */
+void object_zap_mappings(struct vm_object *object, u64 first, u64 end, enum object_zap what);
+
+/**
+ * shmem_insert_page() - enter a page that nobody else knows into the tree.
+ * The caller's reference becomes the tree's. Return: 0, -EEXIST, -ENOMEM.
+ * Context: object lock held for writing.
+ */
+int MUST_CHECK shmem_insert_page(struct vm_object *object, u64 index, struct page *page);
 
 /**
  * shmem_disown_pages() - take the pages of indices [first, end) out of the tree.

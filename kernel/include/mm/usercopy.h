@@ -1,6 +1,7 @@
 #ifndef MM_USERCOPY_H
 #define MM_USERCOPY_H
 
+#include <arch/layout.h>
 #include <lib/compiler.h>
 #include <lib/types.h>
 
@@ -14,7 +15,10 @@
  * user_access_ok() - does [addr, addr + len) lie in the user half of the address space?
  * It says nothing about mappings. A length of zero is fine at any address up to the end.
  */
-bool user_access_ok(u64 addr, size_t len);
+static inline bool user_access_ok(u64 addr, size_t len)
+{
+    return len <= USER_SPACE_END && addr <= USER_SPACE_END - len;
+}
 
 /**
  * copy_from_user() - copy @n bytes at user address @src to @dst.

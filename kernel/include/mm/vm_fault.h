@@ -29,6 +29,10 @@ struct vm_fault {
     s32 si_code; /* out, with FAULT_STEP_SIGSEGV and FAULT_STEP_SIGBUS */
     struct pt_cursor cursor;
     struct pte entry; /* what was classified; a resolver changes no other value */
+
+    /* For a private copy of an object's page. */
+    struct page *cow_page; /* fresh, one reference; NULL once an entry has taken it over */
+    u64 generation;        /* of the object when its content was looked up */
 };
 
 /**
@@ -48,6 +52,21 @@ MUST_CHECK enum fault_step vm_fault_lock(struct vm_fault *vmf);
  * Context: table not locked; vma->anon_vma is there.
  */
 MUST_CHECK enum fault_step vm_fault_install_anon(struct vm_fault *vmf, struct page *page);
+
+/** vm_fault_enter_anon() - the same after vm_fault_lock(); unlocks the table. */
+MUST_CHECK enum fault_step vm_fault_enter_anon(struct vm_fault *vmf, struct page *page);
+
+/**
+ * vm_fault_finish_cow() - enter vmf->cow_page, a filled private copy of an object's page.
+ *
+ * As vm_fault_install_anon(), and the entry is made only if the object is still of vmf->generation:
+ * so what truncation took away meanwhile does not come back. For handlers and their callers alike;
+ * a handler may hold the object lock, since nothing but the table's lock is taken here.
+ *
+ * Return: FAULT_STEP_DONE with vmf->cow_page taken over and NULL, or FAULT_STEP_AGAIN or
+ *         FAULT_STEP_OOM with the page still the caller's (N4).
+ */
+MUST_CHECK enum fault_step vm_fault_finish_cow(struct vm_fault *vmf);
 
 /**
  * vm_fault_replaced() - count a fresh anonymous page that stands in @old_page's place, unlock the
@@ -69,6 +88,7 @@ MUST_CHECK enum fault_step fault_anon_zero_read(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_file_map(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_file_copy(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_file_dirty(struct vm_fault *vmf);
+MUST_CHECK enum fault_step fault_file_hole(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_cow_reuse(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_cow_copy(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_widen(struct vm_fault *vmf);

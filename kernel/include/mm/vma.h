@@ -73,7 +73,8 @@ struct vma {
     u64 start;             /* [m] page aligned */
     u64 end;               /* [m] page aligned, greater than start */
     struct rb_node node;   /* [m] position in mm->vmas; walked without a lock by vma_lock_lookup */
-    u64 max_gap;           /* [m] largest gap in front of any VMA of this subtree, in bytes */
+    u64 gap;               /* [m] free bytes in front of it, guard gap not counted */
+    u64 max_gap;           /* [m] largest gap of the VMAs of this subtree */
     struct mm *mm;         /* [m] NULL while the VMA is in no tree ("detached") */
     u64 flags;             /* [m] VM_* */
     struct list_node link; /* [m] position in mm->vma_list, in address order */
@@ -173,8 +174,8 @@ static inline struct vma *vma_last(const struct mm *mm)
 #define for_each_vma(vma, mm) for (vma = vma_first(mm); vma != NULL; vma = vma_next(vma))
 
 /** The VMAs that intersect [start, end), in address order. */
-#define for_each_vma_range(vma, mm, start, end_)                                                   \
-    for (vma = vma_find(mm, start); vma != NULL && vma->start < (end_); vma = vma_next(vma))
+#define for_each_vma_range(vma, mm, from, to)                                                      \
+    for (vma = vma_find(mm, from); vma != NULL && vma->start < (to); vma = vma_next(vma))
 
 /* --- finding and locking --------------------------------------------------------------------- */
 
@@ -344,6 +345,12 @@ void vma_tree_remove(struct mm *mm, struct vma *vma);
 
 /** vma_tree_resize() - change the bounds of a VMA and repair the gaps they define. */
 void vma_tree_resize(struct vma *vma, u64 start, u64 end);
+
+/** vma_tree_split() - enter the upper part of a VMA, which ends where the VMA did, beside it. */
+void vma_tree_split(struct mm *mm, struct vma *lower, struct vma *upper);
+
+/** vma_tree_absorb() - extend a VMA over its upper neighbour, which leaves the tree. */
+void vma_tree_absorb(struct mm *mm, struct vma *lower, struct vma *upper);
 
 /**
  * vma_tree_find_gap_top_down() - the highest free range of a length.

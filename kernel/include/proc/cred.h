@@ -60,4 +60,18 @@ void cred_exec(struct cred *cred);
 /** cred_may_signal() - may the current process send @signal to @target? (rules of kill(2)) */
 bool cred_may_signal(const struct process *target, int signal);
 
+/** enum trace_ids - which identity of the current process counts for cred_may_trace(). */
+enum trace_ids {
+    TRACE_REAL_IDS, /* for calls that act on a process: process_vm_readv(2) */
+    TRACE_FS_IDS,   /* for files and calls that look into one: process_madvise(2), /proc */
+};
+
+/**
+ * cred_may_trace() - may the current process look into @target's memory?
+ *
+ * The rules of ptrace(2): its own process always; another with the same three user and three group
+ * ids, no more capabilities, and not marked as undumpable; any with CAP_SYS_PTRACE.
+ */
+bool cred_may_trace(const struct process *target, enum trace_ids ids);
+
 #endif

@@ -18,8 +18,8 @@ struct trapframe;
 #define EXEC_MAX_ARG_LEN   (32 * 4096)
 #define EXEC_MAX_ARG_COUNT 0x7fffffff
 /* Scripts that name scripts. */
-#define EXEC_MAX_DEPTH     5
-#define EXEC_PATH_MAX      4096
+#define EXEC_MAX_DEPTH 5
+#define EXEC_PATH_MAX  4096
 
 /* Linux's bound on the size of all program headers. */
 #define ELF_MAX_PHDRS_SIZE 65536

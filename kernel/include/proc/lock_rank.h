@@ -30,6 +30,7 @@ enum lock_rank {
     RANK_MM, /* short sections of an mm: counters, exe file, arg range */
     RANK_LRU,
     RANK_SWAP,
+    RANK_DIRECT,     /* to whom the frames of a direct device belong */
     RANK_FS_CONTEXT, /* root, cwd and umask of a process */
     RANK_FD_TABLE,
     RANK_FILE,

@@ -1,8 +1,9 @@
 /*
  * Sleeping mutual exclusion.
  *
- * A free mutex is taken and given back with one atomic operation. A waiter that was woken and
- * found the mutex taken again asks for a hand-off, so nobody waits for ever.
+ * A free mutex is taken and given back with one atomic operation. A waiter spins while the owner
+ * runs on another CPU, else it sleeps. One that was woken and found the mutex taken again asks for
+ * a hand-off, so nobody waits for ever.
  */
 #ifndef PROC_MUTEX_H
 #define PROC_MUTEX_H

@@ -144,6 +144,7 @@ struct process {
     struct cred cred;                   /* [T] to change */
     struct user_account *account;       /* [Ts] of cred.uid */
     s32 oom_score_adj;                  /* [o] */
+    bool is_server;                     /* [o] receives messages with privilege */
     bool dumpable;                      /* [o] */
     bool keep_caps;                     /* [o] */
     bool no_new_privs;                  /* [o] */
@@ -202,6 +203,12 @@ struct process *process_next_get(s32 after);
 
 /** process_mm_get() - address space of @process with a users reference, NULL if it has none. */
 struct mm *process_mm_get(struct process *process);
+
+/**
+ * process_mm_access() - process_mm_get() for a caller that cred_may_trace() has to admit.
+ * Return: 0, -ESRCH (it has no address space any more), -EACCES.
+ */
+MUST_CHECK int process_mm_access(struct process *process, enum trace_ids ids, struct mm **out);
 
 /** process_files_get() / process_fs_get() - with a reference, or NULL once it has exited. */
 struct files *process_files_get(struct process *process);

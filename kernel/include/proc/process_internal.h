@@ -37,8 +37,8 @@ void process_release_locked(struct process *process) REQUIRES(process_tree_lock)
  * process_attach_thread_locked() - @thread, with number @pid, becomes one of @process.
  * Return: false, and nothing done, while the process is exiting, stopping or in execve.
  */
-MUST_CHECK bool process_attach_thread_locked(struct process *process, struct thread *thread, struct pid *pid)
-    REQUIRES(process_tree_lock);
+MUST_CHECK bool process_attach_thread_locked(struct process *process, struct thread *thread,
+                                             struct pid *pid) REQUIRES(process_tree_lock);
 
 /** process_detach_thread_locked() - the opposite. Return: was it the last? */
 bool process_detach_thread_locked(struct process *process, struct thread *thread)
@@ -73,8 +73,7 @@ struct thread *process_any_thread_locked(const struct process *process);
 bool process_notify_parent_locked(struct process *process) REQUIRES(process_tree_lock);
 
 /** process_notify_stop() - tell the parent of a stop or continue: CLD_STOPPED, CLD_CONTINUED. */
-void process_notify_stop(struct process *process, int code, int signal)
-    EXCLUDES(process_tree_lock);
+void process_notify_stop(struct process *process, int code, int signal) EXCLUDES(process_tree_lock);
 
 /**
  * thread_leave_mm_words() - robust futexes and clear_child_tid: what a thread owes its memory.

@@ -26,6 +26,8 @@
 
 /* How far behind in virtual time a woken thread must be to take the CPU from a running one. */
 #define WAKE_GRANULARITY_NS 1000000ull
+/* A thread that has run for less is not preempted by one that it or an interrupt wakes. */
+#define WAKE_PROTECTION_NS 500000ull
 /* How much virtual time a long sleep is worth at most. */
 #define SLEEP_BONUS_NS 3000000ull
 /* SCHED_RR: how long before the next of the same priority runs; Linux's value. */
@@ -35,21 +37,20 @@
 
 struct runqueue {
     struct spinlock lock;
-    u32 cpu;                    /* [I] */
-    u32 nr_running;             /* [lock] queued threads and the current one, without idle */
-    struct thread *current;     /* [lock] */
-    struct thread *idle;        /* [I] */
-    struct rb_root fair;        /* [lock] waiting fair threads, by vruntime */
-    struct rb_node *fair_first; /* [lock] leftmost of them, or NULL */
-    struct list_node rt;        /* [lock] waiting real-time threads, by falling priority */
-    u64 min_vruntime_ns;        /* [lock] never falls; where new arrivals are placed */
-    struct thread *migrating;   /* [lock] the thread that leaves for another CPU in this switch */
-    struct thread *finished;    /* [this CPU, interrupts off] to be freed, by reap_next */
-    bool is_tick_armed;         /* [lock] */
+    u32 cpu;                   /* [I] */
+    u32 nr_running;            /* [lock] queued threads and the current one, without idle */
+    struct thread *current;    /* [lock] */
+    struct thread *idle;       /* [I] */
+    struct thread *fair_first; /* [lock] the waiting fair thread with the least vruntime, or NULL */
+    struct rb_root fair;       /* [lock] the other waiting fair threads, by vruntime */
+    struct list_node rt;       /* [lock] waiting real-time threads, by falling priority */
+    u64 min_vruntime_ns;       /* [lock] never falls; where new arrivals are placed */
+    struct thread *migrating;  /* [lock] the thread that leaves for another CPU in this switch */
+    struct thread *finished;   /* [this CPU, interrupts off] to be freed, by reap_next */
+    bool is_tick_armed;        /* [lock] */
     struct timer tick;
     u64 next_balance_ns; /* [lock] */
     u64 switches;        /* [lock] */
-    u64 idle_ns;         /* [lock] */
 } ALIGNED(64);
 
 extern struct runqueue runqueues[MAX_CPUS];
@@ -61,19 +62,58 @@ static inline struct runqueue *this_runqueue(void)
     return &runqueues[cpu_id()];
 }
 
-static inline bool policy_is_rt(u8 policy)
+/** thread_is_rt() - SCHED_FIFO or SCHED_RR: exactly those have a priority. */
+static inline bool thread_is_rt(const struct thread *thread)
 {
-    return policy == SCHED_FIFO || policy == SCHED_RR;
+    return thread->sched.rt_prio != 0;
 }
 
 /** rq_lock_thread() - lock the run queue that the thread belongs to; interrupts are off. */
-struct runqueue *rq_lock_thread(struct thread *thread);
+static inline struct runqueue *rq_lock_thread(struct thread *thread) NO_THREAD_SAFETY_ANALYSIS
+{
+    for (;;) {
+        struct runqueue *rq = &runqueues[__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED)];
+
+        spin_lock(&rq->lock);
+        if (likely(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) == rq->cpu)) {
+            return rq;
+        }
+        spin_unlock(&rq->lock);
+    }
+}
+
 /** rq_enqueue() - put a runnable thread, not the current one, in its place. */
 void rq_enqueue(struct runqueue *rq, struct thread *thread, bool at_head);
 /** rq_dequeue() - take a waiting thread out. */
 void rq_dequeue(struct runqueue *rq, struct thread *thread);
-/** rq_charge_current() - charge the current thread's time up to @now. */
-void rq_charge_current(struct runqueue *rq, u64 now, bool is_user);
+/** rq_charge_current() - charge the current thread's time up to @now. The lock is held. */
+static inline void rq_charge_current(struct runqueue *rq, u64 now, bool is_user)
+{
+    struct thread *thread = rq->current;
+    struct sched_entity *entity = &thread->sched;
+    u64 delta = now - entity->run_start_ns;
+
+    entity->run_start_ns = now;
+    entity->runtime_ns += delta;
+    *(is_user ? &thread->utime_ns : &thread->stime_ns) += delta;
+    if (unlikely(entity->weight != WEIGHT_NICE_0)) {
+        delta = delta * WEIGHT_NICE_0 / entity->weight;
+    }
+    entity->vruntime_ns += delta;
+}
+
+/**
+ * rq_advance() - let the queue's virtual time, where new arrivals are placed, follow @vruntime_ns.
+ *
+ * It is that of the thread that runs, or a waiting one's that is further back. Never falls.
+ */
+static inline void rq_advance(struct runqueue *rq, u64 vruntime_ns)
+{
+    if ((s64)(vruntime_ns - rq->min_vruntime_ns) > 0) {
+        rq->min_vruntime_ns = vruntime_ns;
+    }
+}
+
 /** rq_arm_tick() - start the tick of this CPU, which is not idle. */
 void rq_arm_tick(struct runqueue *rq, u64 now);
 /** rq_resched() - make the CPU of the run queue switch soon. The lock is held. */

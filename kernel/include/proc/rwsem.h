@@ -1,9 +1,10 @@
 /*
  * Sleeping reader-writer locks.
  *
- * Served in the order of arrival: once somebody waits, later readers wait behind it, so that
- * writers do not starve. Therefore a thread that holds the lock for reading must not take it for
- * reading again.
+ * Once somebody waits, later readers wait behind it, so that writers do not starve. Therefore a
+ * thread that holds the lock for reading must not take it for reading again. Waiters are served in
+ * the order of arrival, but a writer that runs may take the lock when it becomes free before one
+ * that has to be woken; that happens to nobody twice.
  */
 #ifndef PROC_RWSEM_H
 #define PROC_RWSEM_H
@@ -23,7 +24,8 @@ struct CAPABILITY("rwsem") rwsem {
 
 #define RWSEM_WRITER  1ul
 #define RWSEM_WAITERS 2ul
-#define RWSEM_READER  4ul
+#define RWSEM_HANDOFF 4ul /* the first waiter has been passed by once: the lock is kept for it */
+#define RWSEM_READER  8ul
 
 /** rwsem_init() - make a lock, free, with its place in the lock order. */
 void rwsem_init(struct rwsem *sem, enum lock_rank rank);

@@ -42,6 +42,6 @@ struct thread_signals {
 };
 
 /* Signal n as a bit of a set. */
-#define SIGNAL_BIT(n) (1UL << ((n) - 1))
+#define SIGNAL_BIT(n) (1UL << ((n)-1))
 
 #endif

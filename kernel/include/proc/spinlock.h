@@ -52,22 +52,12 @@ static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
     lock->owner_cpu = SPIN_NO_OWNER;
 }
 
-/* Waits for a ticket that was not served at once; out of line to keep the callers small. */
-void spin_lock_contended(struct spinlock *lock, u16 ticket);
+/* Waits for a lock that is not free; out of line to keep the callers small. */
+void spin_lock_contended(struct spinlock *lock);
 /* The debug builds' versions, with rank, owner and context checks. */
 void spin_lock_checked(struct spinlock *lock, bool nested);
 bool spin_trylock_checked(struct spinlock *lock);
 void spin_unlock_checked(struct spinlock *lock);
-
-static ALWAYS_INLINE void spin_lock_raw(struct spinlock *lock) NO_THREAD_SAFETY_ANALYSIS
-{
-    u32 old = __atomic_fetch_add(&lock->ticket, SPIN_TICKET_NEXT, __ATOMIC_ACQUIRE);
-    u16 mine = (u16)(old >> 16);
-
-    if (unlikely(mine != (u16)old)) {
-        spin_lock_contended(lock, mine);
-    }
-}
 
 static ALWAYS_INLINE bool spin_trylock_raw(struct spinlock *lock) NO_THREAD_SAFETY_ANALYSIS
 {
@@ -76,6 +66,13 @@ static ALWAYS_INLINE bool spin_trylock_raw(struct spinlock *lock) NO_THREAD_SAFE
     return (u16)(old >> 16) == (u16)old &&
            __atomic_compare_exchange_n(&lock->ticket, &old, old + SPIN_TICKET_NEXT, false,
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static ALWAYS_INLINE void spin_lock_raw(struct spinlock *lock) NO_THREAD_SAFETY_ANALYSIS
+{
+    if (unlikely(!spin_trylock_raw(lock))) {
+        spin_lock_contended(lock);
+    }
 }
 
 static ALWAYS_INLINE void spin_unlock_raw(struct spinlock *lock) NO_THREAD_SAFETY_ANALYSIS

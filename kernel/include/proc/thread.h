@@ -51,7 +51,7 @@ struct sched_entity {
     bool is_queued;           /* [r] in the tree or the list; never while it runs */
     bool is_current;          /* [r] on its CPU, or in the middle of a switch to or from it */
     bool reset_on_fork;       /* [r] */
-    bool goes_last;           /* [r] real-time: queue behind its equals (yield, end of slice) */
+    bool goes_last;           /* [t] gives way to its equals in this switch: yield, end of slice */
 };
 
 /* How to go on with a system call after a signal, for ERESTART_RESTARTBLOCK. */

@@ -16,9 +16,10 @@
 #include <lib/compiler.h>
 #include <lib/list.h>
 #include <lib/errno.h>
+#include <debug/explore.h>
 #include <proc/spinlock.h>
+#include <proc/thread.h>
 
-struct thread;
 struct wait_entry;
 
 struct wait_queue {
@@ -109,18 +110,49 @@ void wait_entry_unlink_locked(struct wait_entry *entry);
  * From here on a wake-up makes the next schedule() return at once. Look at the condition after
  * this call, then schedule() or thread_cancel_sleep().
  */
-void thread_prepare_sleep(enum sleep_kind kind);
+static inline void thread_prepare_sleep(enum sleep_kind kind)
+{
+    /* A full barrier: the announcement is visible before the condition is read. */
+    (void)__atomic_exchange_n(&current_thread()->state, (u32)kind, __ATOMIC_SEQ_CST);
+    explore_point(EXPLORE_SLEEP);
+}
+
 /** thread_cancel_sleep() - take the announcement back. */
-void thread_cancel_sleep(void);
+static inline void thread_cancel_sleep(void)
+{
+    __atomic_store_n(&current_thread()->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
+}
+
 /** schedule() - give up the CPU; sleeps if a sleep is announced and no wake-up came since. */
 void schedule(void);
+/** schedule_timed() - schedule_until() with a deadline. */
+int schedule_timed(u64 deadline_ns);
+
 /**
  * schedule_until() - like schedule(), but wake up at a time of CLOCK_MONOTONIC.
  * Return: 0, or -ETIMEDOUT if the deadline has passed.
  */
-int schedule_until(u64 deadline_ns);
+static inline int schedule_until(u64 deadline_ns)
+{
+    if (likely(deadline_ns == DEADLINE_NONE)) {
+        schedule();
+        return 0;
+    }
+    return schedule_timed(deadline_ns);
+}
+
+/** thread_signal_interrupts() - like thread_sleep_interrupted(), for a thread with a signal. */
+int thread_signal_interrupts(enum sleep_kind kind);
+
 /** thread_sleep_interrupted() - 0, or why a sleep of this kind must end: -ERESTARTSYS, -EINTR. */
-int thread_sleep_interrupted(enum sleep_kind kind);
+static inline int thread_sleep_interrupted(enum sleep_kind kind)
+{
+    if (likely((arch_thread_work(&current_thread()->arch) & THREAD_WORK_SIGNAL) == 0)) {
+        return 0;
+    }
+    return thread_signal_interrupts(kind);
+}
+
 /** thread_wake() - end any sleep of a thread. True if it was asleep. Context: any. */
 bool thread_wake(struct thread *thread);
 /** thread_wake_sync() - thread_wake() by a thread that is about to sleep itself. */
@@ -149,6 +181,10 @@ void wait_step_finish(struct wait_queue *queue, struct wait_entry *entry);
                 break;                                                                             \
             }                                                                                      \
             wait_expired_ = schedule_until(wait_deadline_) != 0;                                   \
+            /* The usual end: woken, off the queue already. */                                     \
+            if (condition) {                                                                       \
+                break;                                                                             \
+            }                                                                                      \
         }                                                                                          \
         wait_step_finish((queue), &wait_entry_);                                                   \
         wait_result_;                                                                              \

@@ -108,6 +108,11 @@ long sys_munlock(u64 addr, u64 len);
 long sys_mlockall(s32 flags);
 long sys_munlockall(void);
 
+/* The memory of other processes: sys_process_vm.c */
+long sys_process_vm_readv(s32 pid, u64 near, u64 nr_near, u64 remote, u64 nr_remote, u64 flags);
+long sys_process_vm_writev(s32 pid, u64 near, u64 nr_near, u64 remote, u64 nr_remote, u64 flags);
+long sys_process_madvise(s32 pidfd, u64 iov, u64 nr, s32 advice, u32 flags);
+
 /* pidfds: sys_pidfd.c */
 long sys_pidfd_open(s32 pid, u32 flags);
 long sys_pidfd_send_signal(s32 pidfd, s32 signal, u64 info, u32 flags);
@@ -156,7 +161,7 @@ long sys_futex(u64 uaddr, s32 op, u32 value, u64 timeout, u64 uaddr2, u32 value3
 long sys_set_robust_list(u64 head, u64 size);
 long sys_get_robust_list(s32 pid, u64 head, u64 size);
 
-/* Reading and writing: sys_rw.c, sys_copy.c */
+/* Reading and writing: sys_rw.c, sys_copy.c, sys_splice.c */
 long sys_read(s32 fd, u64 buf, u64 len);
 long sys_write(s32 fd, u64 buf, u64 len);
 long sys_readv(s32 fd, u64 iov, u64 nr);
@@ -170,6 +175,9 @@ long sys_pwritev2(s32 fd, u64 iov, u64 nr, u64 pos_low, u64 pos_high, s32 flags)
 long sys_lseek(s32 fd, s64 offset, u32 whence);
 long sys_sendfile(s32 out_fd, s32 in_fd, u64 offset, u64 count);
 long sys_copy_file_range(s32 in_fd, u64 in_off, s32 out_fd, u64 out_off, u64 len, u32 flags);
+long sys_splice(s32 in_fd, u64 in_off, s32 out_fd, u64 out_off, u64 len, u32 flags);
+long sys_tee(s32 in_fd, s32 out_fd, u64 len, u32 flags);
+long sys_vmsplice(s32 fd, u64 iov, u64 nr, u32 flags);
 
 /* Open files: sys_file.c */
 long sys_ioctl(s32 fd, u32 cmd, u64 arg);
@@ -200,6 +208,7 @@ long sys_pipe2(u64 fds, u32 flags);
 long sys_eventfd(u32 initial);
 long sys_eventfd2(u32 initial, u32 flags);
 long sys_memfd_create(u64 name, u32 flags);
+long sys_socket(s32 family, s32 type, s32 protocol);
 long sys_socketpair(s32 family, s32 type, s32 protocol, u64 fds);
 
 /* Path names: sys_path.c, sys_path_attr.c */
@@ -275,5 +284,6 @@ long sys_root_set(s32 conn_fd);
 long sys_kinfo(u32 kind, s32 pid, u64 buf, u64 len);
 long sys_session_tty(s32 sid, s32 fg_pgid, u32 tty_nr);
 long sys_conn_cookie(s32 port_fd, s32 conn_fd, u64 cookie_out);
+long sys_kernel_file(u32 kind, s32 pid, u32 flags);
 
 #endif

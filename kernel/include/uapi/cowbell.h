@@ -43,6 +43,9 @@ enum cb_syscall {
     CB_SYS_SESSION_TTY = 1035,
     /* (port, conn, u64 *cookie) -> 0, -ESRCH (not a connection to this port) */
     CB_SYS_CONN_COOKIE = 1036,
+    /* (enum cb_kernel_file, pid, number or 0, O_ access mode and status flags) -> fd,
+     * close-on-exec; user 0 only. For a file server to pass on with CB_REPLY_FD. */
+    CB_SYS_KERNEL_FILE = 1037,
     CB_SYS_END
 };
 
@@ -85,7 +88,7 @@ enum cb_op {
     CB_OP_TRUNCATE = 9,
     /* args: mode, offset, length. */
     CB_OP_FALLOCATE = 10,
-    /* args: 0, or 1 (data only). */
+    /* args: enum cb_fsync. */
     CB_OP_FSYNC = 11,
     /* args: mode. */
     CB_OP_CHMOD = 12,
@@ -132,6 +135,12 @@ enum cb_op {
     /* args: LOCK_ operation. */
     CB_OP_FLOCK = 32,
     CB_OP_END
+};
+
+enum cb_fsync {
+    CB_FSYNC_FILE = 0,
+    CB_FSYNC_DATA = 1, /* fdatasync(2) */
+    CB_FSYNC_ALL = 2,  /* sync(2), on the root directory: whatever the server keeps back */
 };
 
 enum cb_open_intent {
@@ -190,7 +199,10 @@ enum cb_reply_flags {
         4, /* send the same path operation to the connection `fd`, with `data` as the path */
     CB_REPLY_NEWPOS = 8, /* the file position becomes `new_pos` */
     CB_REPLY_NAME = 16,  /* with CB_REPLY_OPEN: `data` is the absolute path, kept for kinfo */
-    CB_REPLY_ALL = 31
+    /* OPEN, STATAT: the path leads to the pipe, memfd, ... that is descriptor `new_pos` of process
+     * `cookie`; the kernel opens it anew or tells its status. */
+    CB_REPLY_REOPEN = 32,
+    CB_REPLY_ALL = 63
 };
 
 enum cb_conn_flags {
@@ -286,21 +298,88 @@ static inline const char *cb_msg_inline(const struct cb_msg *msg)
  * (VMAS, FDS, ENVIRON, AUXV, EXE, CWD).
  */
 enum cb_kinfo_kind {
-    CB_KINFO_CMDLINE = 0,   /* the kernel's command line: text, no NUL */
-    CB_KINFO_PROC_LIST = 1, /* int32_t[]: every process, ascending */
-    CB_KINFO_PROC = 2,      /* struct cb_proc_info */
-    CB_KINFO_VMAS = 3,      /* struct cb_vma_info[] */
-    CB_KINFO_FDS = 4,       /* struct cb_fd_info[], ascending */
-    CB_KINFO_MEM = 5,       /* struct cb_mem_info */
-    CB_KINFO_SYSTEM = 6,    /* struct cb_sys_info */
-    CB_KINFO_THREADS = 7,   /* int32_t[]: thread ids */
-    CB_KINFO_ARGV = 8,      /* the argument strings with their NULs */
-    CB_KINFO_ENVIRON = 9,   /* the environment strings with their NULs */
-    CB_KINFO_AUXV = 10,     /* uint64_t[]: pairs, as on the stack */
-    CB_KINFO_EXE = 11,      /* text, no NUL */
-    CB_KINFO_CWD = 12,      /* text, no NUL */
+    CB_KINFO_CMDLINE = 0,    /* the kernel's command line: text, no NUL */
+    CB_KINFO_PROC_LIST = 1,  /* int32_t[]: every process, ascending */
+    CB_KINFO_PROC = 2,       /* struct cb_proc_info */
+    CB_KINFO_VMAS = 3,       /* struct cb_vma_info[] */
+    CB_KINFO_FDS = 4,        /* struct cb_fd_info[], ascending */
+    CB_KINFO_MEM = 5,        /* struct cb_mem_info */
+    CB_KINFO_SYSTEM = 6,     /* struct cb_sys_info */
+    CB_KINFO_THREADS = 7,    /* int32_t[]: thread ids */
+    CB_KINFO_ARGV = 8,       /* the argument strings with their NULs */
+    CB_KINFO_ENVIRON = 9,    /* the environment strings with their NULs */
+    CB_KINFO_AUXV = 10,      /* uint64_t[]: pairs, as on the stack */
+    CB_KINFO_EXE = 11,       /* text, no NUL */
+    CB_KINFO_CWD = 12,       /* text, no NUL */
+    CB_KINFO_CPU_STATS = 13, /* struct cb_cpu_stats[]: one a CPU, in the order of their numbers */
+    CB_KINFO_SMAPS = 14,     /* struct cb_vma_usage[]: as VMAS, with what the pages use */
+    CB_KINFO_LOCKS = 15,     /* struct cb_lock_stats[]: one a kind of lock, in the locks' order */
     CB_KINFO_END
 };
+
+/* Files that the kernel itself is behind. */
+enum cb_kernel_file {
+    CB_KERNEL_FILE_GUP_TEST = 1,       /* /dev/gup_test */
+    CB_KERNEL_FILE_DAX = 2,            /* /dev/dax<n>: n in the place of the pid */
+    CB_KERNEL_FILE_MEM = 3,            /* /proc/pid/mem */
+    CB_KERNEL_FILE_PAGEMAP = 4,        /* /proc/pid/pagemap, without frame numbers */
+    CB_KERNEL_FILE_PAGEMAP_FRAMES = 5, /* with them */
+    CB_KERNEL_FILE_KPAGEFLAGS = 6,
+    CB_KERNEL_FILE_KPAGECOUNT = 7,
+    CB_KERNEL_FILE_CLEAR_REFS = 8, /* /proc/pid/clear_refs */
+    CB_KERNEL_FILE_END
+};
+
+/*
+ * Direct (DAX) devices: memory that is mapped as it is, with no copy of it anywhere. Commands of
+ * ioctl(2) on /dev/dax<n>, and on the files that a server makes of its frames (4096 bytes each).
+ *
+ * A frame belongs to the device or to one file at a time. A file's page to which no frame was
+ * granted is a hole: it reads as zeros, and a write to it through a shared mapping is a SIGBUS.
+ */
+enum cb_dax_cow {
+    CB_DAX_COW_FILLS = 0,    /* the handler of a private write fault fills the new page */
+    CB_DAX_COW_INSTALLS = 1, /* and enters it by itself, too */
+};
+
+struct cb_dax_info {
+    uint64_t size; /* bytes */
+    uint32_t number;
+    uint32_t flags; /* CB_DAX_PERSISTENT */
+};
+
+#define CB_DAX_PERSISTENT 1u /* what is written there outlives the machine's power */
+
+/* Frames [frame, frame + count) of the device become pages [index, index + count) of the file. */
+struct cb_dax_grant {
+    uint64_t index;
+    uint64_t frame;
+    uint64_t count;
+    uint32_t flags; /* CB_DAX_ZERO */
+    uint32_t pad;
+};
+
+#define CB_DAX_ZERO 1u /* make them zero first */
+
+struct cb_dax_range {
+    uint64_t start; /* bytes, whole pages, [start, end) */
+    uint64_t end;
+};
+
+/* On a device: (struct cb_dax_info *) -> 0 */
+#define CB_DAX_INFO 0x80104401u
+/* On a device, user 0: (enum cb_dax_cow) -> descriptor of an empty file, close-on-exec. Its frames
+ * come by grants and go by truncation, CB_DAX_REVOKE, or with its last user. */
+#define CB_DAX_CREATE 0x4402u
+/* On such a file: (const struct cb_dax_grant *) -> frames granted, the first ones. -EBUSY: another
+ * file has the first, or somebody still refers to what was in it; -EEXIST: the page is no hole. */
+#define CB_DAX_GRANT 0x40204403u
+/* On such a file: (const struct cb_dax_range *) -> 0; the frames go back, private copies stay. */
+#define CB_DAX_REVOKE 0x40104404u
+
+_Static_assert(sizeof(struct cb_dax_info) == 16, "ABI");
+_Static_assert(sizeof(struct cb_dax_grant) == 32, "ABI");
+_Static_assert(sizeof(struct cb_dax_range) == 16, "ABI");
 
 #define CB_COMM_LEN   16
 #define CB_NAME_LEN   256
@@ -377,6 +456,30 @@ enum cb_vma_flags {
     CB_VMA_SHARED = 8,
     CB_VMA_GROWSDOWN = 16,
     CB_VMA_LOCKED = 32,
+    CB_VMA_MAY_READ = 1 << 6,
+    CB_VMA_MAY_WRITE = 1 << 7,
+    CB_VMA_MAY_EXEC = 1 << 8,
+    CB_VMA_SHARED_WRITABLE = 1 << 9, /* shared, and what is behind it was opened for writing */
+    CB_VMA_PFNMAP = 1 << 10,
+    CB_VMA_IO = 1 << 11,
+    CB_VMA_SEQUENTIAL = 1 << 12,
+    CB_VMA_RANDOM = 1 << 13,
+    CB_VMA_DONT_COPY = 1 << 14,
+    CB_VMA_DONT_EXPAND = 1 << 15,
+    CB_VMA_LOCK_ON_FAULT = 1 << 16,
+    CB_VMA_ACCOUNT = 1 << 17,
+    CB_VMA_NO_RESERVE = 1 << 18,
+    CB_VMA_HUGETLB = 1 << 19,
+    CB_VMA_SYNC = 1 << 20,
+    CB_VMA_WIPE_ON_FORK = 1 << 21,
+    CB_VMA_DONT_DUMP = 1 << 22,
+    CB_VMA_SOFT_DIRTY = 1 << 23,
+    CB_VMA_HUGEPAGE = 1 << 24,
+    CB_VMA_NO_HUGEPAGE = 1 << 25,
+    CB_VMA_MERGEABLE = 1 << 26,
+    CB_VMA_UFFD_MISSING = 1 << 27,
+    CB_VMA_UFFD_WP = 1 << 28,
+    CB_VMA_UFFD_MINOR = 1 << 29,
 };
 
 struct cb_vma_info {
@@ -390,6 +493,23 @@ struct cb_vma_info {
     uint32_t flags; /* enum cb_vma_flags */
     uint32_t pad;
     char name[CB_NAME_LEN]; /* NUL-terminated: a path, "[heap]", "[stack]" or empty */
+};
+
+/* Bytes; a share is a page divided by the number of entries that map it, in 1/4096 of a byte. */
+struct cb_vma_usage {
+    struct cb_vma_info vma;
+    uint64_t rss;
+    uint64_t shared_clean;
+    uint64_t shared_dirty;
+    uint64_t private_clean;
+    uint64_t private_dirty;
+    uint64_t referenced;
+    uint64_t anonymous;
+    uint64_t lazy_free;
+    uint64_t share;
+    uint64_t share_dirty;
+    uint64_t share_anon;
+    uint64_t share_shmem;
 };
 
 enum cb_fd_kind {
@@ -452,10 +572,30 @@ struct cb_sys_info {
     struct cb_cpu_times cpus[CB_CPUS_MAX]; /* the first nr_cpus are filled */
 };
 
+/* What a CPU has done since it started. */
+struct cb_cpu_stats {
+    uint64_t interrupts;
+    uint64_t timer_interrupts;
+    uint64_t ipis_sent;
+    uint64_t ipis_received;
+    uint64_t tlb_page_flushes;
+    uint64_t tlb_full_flushes;
+    uint64_t root_loads; /* changes of the page-table root (CR3) */
+};
+
+/* How often a lock of one kind was not free when somebody came for it, since the start. */
+struct cb_lock_stats {
+    char name[24]; /* NUL-terminated */
+    uint64_t contended;
+};
+
 _Static_assert(sizeof(struct cb_proc_info) == 552, "ABI");
 _Static_assert(sizeof(struct cb_vma_info) == 56 + CB_NAME_LEN, "ABI");
+_Static_assert(sizeof(struct cb_vma_usage) == 56 + CB_NAME_LEN + 96, "ABI");
 _Static_assert(sizeof(struct cb_fd_info) == 40 + CB_NAME_LEN, "ABI");
 _Static_assert(sizeof(struct cb_mem_info) == 80, "ABI");
 _Static_assert(sizeof(struct cb_sys_info) == 72 + 32 * CB_CPUS_MAX, "ABI");
+_Static_assert(sizeof(struct cb_cpu_stats) == 56, "ABI");
+_Static_assert(sizeof(struct cb_lock_stats) == 32, "ABI");
 
 #endif

@@ -9,5 +9,6 @@ enum kernel_map_prot { KERNEL_MAP_RO, KERNEL_MAP_RW, KERNEL_MAP_RX, KERNEL_MAP_M
 
 MUST_CHECK int kernel_map(u64 va, u64 phys, u64 size, enum kernel_map_prot prot);
 void kernel_map_use_frames(void);
+bool kernel_map_lookup(u64 va, u64 *phys);
 
 #endif

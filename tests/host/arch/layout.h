@@ -9,6 +9,7 @@ extern u8 *fake_vmemmap;
 
 #define DIRECT_MAP_BASE ((u64)fake_direct_map)
 #define VMEMMAP_BASE    ((u64)fake_vmemmap)
+#define DIRECT_MAP_SIZE (512 * GIB)
 
 #define USER_SPACE_START 0x0000000000001000ULL
 #define USER_SPACE_END   0x00007ffffffff000ULL

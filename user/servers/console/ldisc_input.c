@@ -8,9 +8,9 @@
 #define TAB_WIDTH          8u
 
 static const uint8_t default_cc[LDISC_NCCS] = {
-    [VINTR] = 3,      [VQUIT] = 034,    [VERASE] = 0177, [VKILL] = 025,  [VEOF] = 4,
-    [VMIN] = 1,       [VSTART] = 021,   [VSTOP] = 023,   [VSUSP] = 032,  [VREPRINT] = 022,
-    [VDISCARD] = 017, [VWERASE] = 027,  [VLNEXT] = 026,
+    [VINTR] = 3,      [VQUIT] = 034,   [VERASE] = 0177, [VKILL] = 025, [VEOF] = 4,
+    [VMIN] = 1,       [VSTART] = 021,  [VSTOP] = 023,   [VSUSP] = 032, [VREPRINT] = 022,
+    [VDISCARD] = 017, [VWERASE] = 027, [VLNEXT] = 026,
 };
 
 void ldisc_init(struct ldisc *ldisc, struct ldisc_sink *sink)
@@ -177,8 +177,7 @@ static uint32_t last_character(struct ldisc *ldisc)
 
     do {
         byte = *at(ldisc, --position);
-    } while (ldisc_is_continuation(ldisc->termios.iflag, byte) &&
-             position != ldisc->canon_head);
+    } while (ldisc_is_continuation(ldisc->termios.iflag, byte) && position != ldisc->canon_head);
     return ldisc_is_continuation(ldisc->termios.iflag, byte) ? ldisc->head : position;
 }
 
@@ -284,12 +283,26 @@ static bool receive_flow(struct ldisc *ldisc, uint8_t byte)
     return false;
 }
 
+/* The signal that a byte asks for, or 0. */
+static int signal_of(const struct ldisc *ldisc, uint8_t byte)
+{
+    static const struct {
+        int cc;
+        int signal;
+    } signals[] = {{VINTR, SIGINT}, {VQUIT, SIGQUIT}, {VSUSP, SIGTSTP}};
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        if (is_cc(ldisc, signals[i].cc, byte)) {
+            return signals[i].signal;
+        }
+    }
+    return 0;
+}
+
 static bool receive_signal(struct ldisc *ldisc, uint8_t byte)
 {
-    int signal = is_cc(ldisc, VINTR, byte)   ? SIGINT
-                 : is_cc(ldisc, VQUIT, byte) ? SIGQUIT
-                 : is_cc(ldisc, VSUSP, byte) ? SIGTSTP
-                                             : 0;
+    int signal = signal_of(ldisc, byte);
+
     if (signal == 0 || !has_lflag(ldisc, ISIG)) {
         return false;
     }

@@ -25,6 +25,17 @@
 
 static _Alignas(16) char message[CB_MSG_BUF_MIN];
 
+static uint64_t rdev_of(const char *name)
+{
+    if (strcmp(name, "tty") == 0) {
+        return makedev(5, 0);
+    }
+    if (strcmp(name, "console") == 0) {
+        return makedev(5, 1);
+    }
+    return makedev(CONSOLE_TTY_MAJOR, CONSOLE_TTY_MINOR);
+}
+
 /* The device named by an open that the file server sent on. NULL: nonsense, or too many. */
 static struct tty_device *find_device(const char *path)
 {
@@ -37,10 +48,7 @@ static struct tty_device *find_device(const char *path)
     }
     device.dev = dev;
     device.ino = ino;
-    device.rdev = strcmp(device.name, "tty") == 0       ? makedev(5, 0)
-                  : strcmp(device.name, "console") == 0 ? makedev(5, 1)
-                                                        : makedev(CONSOLE_TTY_MAJOR,
-                                                                  CONSOLE_TTY_MINOR);
+    device.rdev = rdev_of(device.name);
     for (size_t i = 0; i < tty.nr_devices; i++) {
         struct tty_device *known = &tty.devices[i];
         if (strcmp(known->name, device.name) == 0 && known->dev == dev && known->ino == ino) {
@@ -171,16 +179,11 @@ static int64_t op_interrupt(struct cb_request *request)
 }
 
 static const struct cb_op_entry ops[CB_OP_END] = {
-    [CB_OP_OPEN] = {op_open},
-    [CB_OP_READ] = {op_read},
-    [CB_OP_WRITE] = {op_write},
-    [CB_OP_STAT] = {op_stat},
-    [CB_OP_IOCTL] = {op_ioctl},
-    [CB_OP_CHMOD] = {op_chmod},
-    [CB_OP_CHOWN] = {op_chown},
-    [CB_OP_UTIMENS] = {op_utimens},
-    [CB_OP_TRUNCATE] = {op_invalid},
-    [CB_OP_FSYNC] = {op_invalid},
+    [CB_OP_OPEN] = {op_open},           [CB_OP_READ] = {op_read},
+    [CB_OP_WRITE] = {op_write},         [CB_OP_STAT] = {op_stat},
+    [CB_OP_IOCTL] = {op_ioctl},         [CB_OP_CHMOD] = {op_chmod},
+    [CB_OP_CHOWN] = {op_chown},         [CB_OP_UTIMENS] = {op_utimens},
+    [CB_OP_TRUNCATE] = {op_invalid},    [CB_OP_FSYNC] = {op_invalid},
     [CB_OP_INTERRUPT] = {op_interrupt},
 };
 
@@ -241,6 +244,7 @@ int main(int argc, char **argv)
         .port = tty.port,
         .ops = ops,
         .unknown_result = -ENOTDIR,
+        .before_reply = tty_tell_pollers,
     };
     struct pollfd waits[] = {{.fd = tty.port, .events = POLLIN},
                              {.fd = tty.line, .events = POLLIN}};

@@ -185,6 +185,8 @@ static void finish_read(struct tty_request *request)
     size_t len = request->len < sizeof(bytes) ? request->len : sizeof(bytes);
     size_t count = ldisc_read(&tty.ldisc, bytes, len);
 
+    /* Before the answer: its receiver may poll at once, and must not see what it has just read. */
+    tty_tell_pollers();
     answer(&tty.reads, request, (int64_t)count, bytes);
 }
 
@@ -327,8 +329,8 @@ unsigned tty_poll_mask(void)
 {
     uint8_t least = tty.ldisc.termios.cc[VMIN];
     bool counts = !is_canonical() && tty.ldisc.termios.cc[VTIME] == 0 && least > 0;
-    bool is_readable = counts ? ldisc_input_count(&tty.ldisc) >= least
-                              : ldisc_has_input(&tty.ldisc);
+    bool is_readable =
+        counts ? ldisc_input_count(&tty.ldisc) >= least : ldisc_has_input(&tty.ldisc);
     unsigned mask = is_readable ? POLLIN | POLLRDNORM : 0;
 
     if (!tty.ldisc.is_stopped && tty.writes == NULL) {

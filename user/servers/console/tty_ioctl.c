@@ -13,11 +13,11 @@
 #define CMD_TCSETSF2    0x402c542du
 #define CMD_TIOCVHANGUP 0x5437u
 
-#define TERMIOS_SIZE  36u /* struct termios of the kernel: termios2 without speeds */
-#define TERMIO_SIZE   18u /* the older struct termio */
-#define TERMIO_NCC    8u
-#define BOTHER_SPEED  0010000u
-#define SPEED_MASK    0010017u
+#define TERMIOS_SIZE 36u /* struct termios of the kernel: termios2 without speeds */
+#define TERMIO_SIZE  18u /* the older struct termio */
+#define TERMIO_NCC   8u
+#define BOTHER_SPEED 0010000u
+#define SPEED_MASK   0010017u
 
 struct termio_settings {
     uint16_t iflag;
@@ -50,7 +50,10 @@ static int64_t take(const struct cb_request *request, void *value, size_t size)
         return 0;
     }
     long copied = cb_msg_read(request->port, request->msg->id, 0, value, size);
-    return copied == (long)size ? 0 : copied < 0 ? copied : -EFAULT;
+    if (copied < 0) {
+        return copied;
+    }
+    return copied == (long)size ? 0 : -EFAULT;
 }
 
 static int64_t give(struct cb_request *request, const void *value, size_t size)
@@ -63,9 +66,9 @@ static int64_t give(struct cb_request *request, const void *value, size_t size)
     return 0;
 }
 
-static const uint32_t speeds[] = {0,   50,  75,   110,  134,  150,  200,  300,
+static const uint32_t speeds[] = {0,   50,   75,   110,  134,  150,  200,   300,
                                   600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
-static const uint32_t fast_speeds[] = {0,       57600,   115200,  230400,  460800, 500000,
+static const uint32_t fast_speeds[] = {0,       57600,   115200,  230400,  460800,  500000,
                                        576000,  921600,  1000000, 1152000, 1500000, 2000000,
                                        2500000, 3000000, 3500000, 4000000};
 
@@ -121,7 +124,10 @@ static int64_t set_termios(struct cb_request *request)
     int64_t error = take(request, &termios, TERMIOS_SIZE);
     bool flushes = (uint32_t)request->msg->args[0] == TCSETSF;
 
-    return error != 0 ? error : change(&termios, flushes ? CHANGE_FLUSH : CHANGE_NOW);
+    if (error != 0) {
+        return error;
+    }
+    return change(&termios, flushes ? CHANGE_FLUSH : CHANGE_NOW);
 }
 
 static int64_t set_termios2(struct cb_request *request)
@@ -130,7 +136,10 @@ static int64_t set_termios2(struct cb_request *request)
     int64_t error = take(request, &termios, sizeof(termios));
     bool flushes = (uint32_t)request->msg->args[0] == CMD_TCSETSF2;
 
-    return error != 0 ? error : change(&termios, flushes ? CHANGE_FLUSH : CHANGE_NOW);
+    if (error != 0) {
+        return error;
+    }
+    return change(&termios, flushes ? CHANGE_FLUSH : CHANGE_NOW);
 }
 
 static int64_t set_termio(struct cb_request *request)
@@ -291,7 +300,10 @@ static int64_t set_discipline(struct cb_request *request)
     int32_t number;
     int64_t error = take(request, &number, sizeof(number));
 
-    return error != 0 ? error : number == 0 ? 0 : -EINVAL;
+    if (error != 0) {
+        return error;
+    }
+    return number == 0 ? 0 : -EINVAL;
 }
 
 static int64_t hang_up(struct cb_request *request)

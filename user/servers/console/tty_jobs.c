@@ -41,8 +41,7 @@ int tty_check_job(const struct cb_sender *sender, enum tty_access access)
 
 static void tell_kernel(void)
 {
-    cb_session_tty(tty.session, tty.foreground,
-                   (int)makedev(CONSOLE_TTY_MAJOR, CONSOLE_TTY_MINOR));
+    cb_session_tty(tty.session, tty.foreground, (int)makedev(CONSOLE_TTY_MAJOR, CONSOLE_TTY_MINOR));
 }
 
 /* The session of a process group; a group without processes has none. */

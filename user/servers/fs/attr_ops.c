@@ -58,14 +58,24 @@ int64_t op_stat(struct cb_request *request)
 int64_t op_statat(struct cb_request *request)
 {
     struct caller caller = fs_caller(request->msg);
-    struct node *node;
+    struct walk walk = {.takes_descriptor = true};
+    int64_t result = 0;
 
-    int error = fs_target(request, &caller, follow_mode(request->msg->args[0]), &node);
+    if (request->msg->path_len == 0) {
+        return op_stat(request);
+    }
+    int error = fs_walk(request, &caller, follow_mode(request->msg->args[0]), &walk);
     if (error != 0) {
         return error;
     }
-    int64_t result = answer_stat(request, node);
-    node_put(node);
+    if (walk.is_descriptor) {
+        fs_answer_descriptor(request, &walk);
+    } else if (walk.node == NULL) {
+        result = -ENOENT;
+    } else {
+        result = answer_stat(request, walk.node);
+    }
+    walk_release(&walk);
     return result;
 }
 
@@ -131,9 +141,8 @@ static int change_owner(struct node *node, const struct caller *caller, uint32_t
     }
     if (caller->uid != 0) {
         bool may_uid = uid == ID_KEEP || (caller->uid == node->uid && uid == node->uid);
-        bool may_gid = gid == ID_KEEP ||
-                       (caller->uid == node->uid &&
-                        (gid == node->gid || access_has_group(caller, gid)));
+        bool may_gid = gid == ID_KEEP || (caller->uid == node->uid &&
+                                          (gid == node->gid || access_has_group(caller, gid)));
         if (!may_uid || !may_gid) {
             return -EPERM;
         }
@@ -230,16 +239,25 @@ int64_t op_access(struct cb_request *request)
 {
     const uint64_t *args = request->msg->args;
     struct caller caller = fs_caller(request->msg);
-    struct node *node;
+    struct open_file *file = fs_open_file(request);
+    struct walk walk = {.takes_descriptor = true};
 
     if ((args[0] & ~(uint64_t)(ACCESS_READ | ACCESS_WRITE | ACCESS_EXEC)) != 0) {
         return -EINVAL;
     }
-    int error = fs_target(request, &caller, follow_mode(args[1]), &node);
+    if (request->msg->path_len == 0) {
+        return file == NULL ? -EBADF : access_check(file->node, &caller, (unsigned)args[0]);
+    }
+    int error = fs_walk(request, &caller, follow_mode(args[1]), &walk);
     if (error != 0) {
         return error;
     }
-    error = access_check(node, &caller, (unsigned)args[0]);
-    node_put(node);
+    if (walk.is_descriptor) {
+        /* What the caller has open he may read and write, as far as permissions go. */
+        error = (args[0] & ACCESS_EXEC) != 0 ? -EACCES : 0;
+    } else {
+        error = walk.node == NULL ? -ENOENT : access_check(walk.node, &caller, (unsigned)args[0]);
+    }
+    walk_release(&walk);
     return error;
 }

@@ -6,6 +6,7 @@
 #include <cb_syscall.h>
 #include <image.h>
 #include "data.h"
+#include "dax.h"
 
 #define BLOCK_SIZE       512u
 #define CHECK_SPACE_STEP (1u << 20)
@@ -33,6 +34,9 @@ long data_read_image(const struct node *file, uint64_t offset, void *buf, size_t
 
 int data_make_memfd(struct node *file)
 {
+    if (dax_has(file)) {
+        return dax_data_open(file);
+    }
     if (file->data.fd >= 0) {
         return 0;
     }
@@ -57,6 +61,9 @@ int data_make_memfd(struct node *file)
 
 int data_truncate(struct node *file, uint64_t size)
 {
+    if (dax_has(file)) {
+        return dax_data_truncate(file, size);
+    }
     if (file->data.fd < 0 && size == file->size) {
         return 0;
     }
@@ -81,6 +88,9 @@ int data_allocate(struct node *file, int mode, uint64_t offset, uint64_t len)
 {
     bool keeps_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
 
+    if (dax_has(file)) {
+        return dax_data_allocate(file, mode, offset, len);
+    }
     if ((mode & FALLOC_FL_PUNCH_HOLE) == 0 && !data_has_space(len)) {
         return -ENOSPC;
     }
@@ -95,6 +105,28 @@ int data_allocate(struct node *file, int mode, uint64_t offset, uint64_t len)
         file->size = offset + len;
     }
     return 0;
+}
+
+int data_prepare_write(struct node *file, uint64_t offset, uint64_t *len)
+{
+    if (dax_has(file)) {
+        return dax_data_prepare_write(file, offset, len);
+    }
+    return data_has_space(*len) ? data_make_memfd(file) : -ENOSPC;
+}
+
+int data_share(struct node *file, bool may_be_written)
+{
+    return may_be_written && dax_has(file) ? dax_data_share(file) : data_make_memfd(file);
+}
+
+int data_sync(struct node *file)
+{
+    if (!dax_has(file)) {
+        return 0;
+    }
+    int error = S_ISREG(file->mode) ? dax_data_sync(file) : 0;
+    return error == 0 && file->mount->dax->is_dirty ? dax_save(file->mount->dax) : error;
 }
 
 bool data_has_space(uint64_t more)
@@ -126,6 +158,9 @@ uint64_t data_blocks(const struct node *file)
 {
     struct stat st;
 
+    if (dax_has(file)) {
+        return dax_data_blocks(file);
+    }
     if (file->data.fd >= 0 && fstat(file->data.fd, &st) == 0) {
         return (uint64_t)st.st_blocks;
     }
@@ -138,6 +173,10 @@ uint64_t data_blocks(const struct node *file)
 
 void data_release(struct node *file)
 {
+    if (dax_has(file)) {
+        dax_data_release(file);
+        return;
+    }
     if (file->data.fd >= 0) {
         close(file->data.fd);
     }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "dax.h"
 #include "dir.h"
 #include "mount.h"
 
@@ -167,6 +168,7 @@ void dir_add(struct entry *entry, struct node *node)
     entry->hash_next = buckets[entry->hash & (nr_buckets - 1)];
     buckets[entry->hash & (nr_buckets - 1)] = entry;
     nr_hashed++;
+    dax_touch(entry->dir);
 }
 
 void dir_remove(struct entry *entry)
@@ -184,6 +186,7 @@ void dir_remove(struct entry *entry)
     owner->dir.nr_entries--;
     owner->size -= MOUNT_ENTRY_SIZE;
     compact(&owner->dir);
+    dax_touch(owner);
     detach(entry);
     if (!node_is_dir(node)) {
         node->nlink--;
@@ -219,6 +222,8 @@ int dir_exchange(struct entry *first, struct entry *second)
     node_put(old_parents[1]);
     renew(first);
     renew(second);
+    dax_touch(first->dir);
+    dax_touch(second->dir);
     compact(&first->dir->dir);
     compact(&second->dir->dir);
     return 0;

@@ -28,6 +28,15 @@ static uint32_t room(const struct fifo *fifo)
     return FIFO_CAPACITY - fifo->used;
 }
 
+/* What a transfer that stopped returns: what was moved, or why nothing was. */
+static int64_t progress_or_error(uint64_t done, long copied)
+{
+    if (done > 0) {
+        return (int64_t)done;
+    }
+    return copied == 0 ? -EFAULT : copied;
+}
+
 /* Copy to the client what is there. Return: bytes, or -errno if there was nothing to lose. */
 static int64_t drain(struct fifo *fifo, uint64_t id, uint64_t len)
 {
@@ -39,7 +48,7 @@ static int64_t drain(struct fifo *fifo, uint64_t id, uint64_t len)
         part = part < len - done ? part : len - done;
         long copied = cb_msg_write(fs.port, id, done, fifo->bytes + fifo->start, part);
         if (copied <= 0) {
-            return done > 0 ? (int64_t)done : copied == 0 ? -EFAULT : copied;
+            return progress_or_error(done, copied);
         }
         fifo->start = (fifo->start + (uint32_t)copied) % FIFO_CAPACITY;
         fifo->used -= (uint32_t)copied;
@@ -58,7 +67,7 @@ static int64_t fill(struct fifo *fifo, uint64_t id, uint64_t offset, uint64_t le
         part = part < len - done ? part : len - done;
         long copied = cb_msg_read(fs.port, id, offset + done, fifo->bytes + end, part);
         if (copied <= 0) {
-            return done > 0 ? (int64_t)done : copied == 0 ? -EFAULT : copied;
+            return progress_or_error(done, copied);
         }
         fifo->used += (uint32_t)copied;
         done += (uint64_t)copied;
@@ -81,13 +90,19 @@ static unsigned poll_mask(const struct fifo *fifo, const struct open_file *file)
     return mask;
 }
 
-static void notify(struct node *node)
+/* Tell the readiness of every end for which it changed. An end that waits in open has none. */
+static void notify(const struct node *node)
 {
     struct open_file *file = open_file_next(NULL);
 
     for (; file != NULL; file = open_file_next(file)) {
-        if (file->node == node) {
-            cb_conn_notify(fs.port, open_file_cookie(file), poll_mask(node->fifo, file));
+        if (file->node != node || (file->flags & OPEN_FILE_PATH) != 0) {
+            continue;
+        }
+        unsigned mask = poll_mask(node->fifo, file);
+        if (mask != file->poll_mask) {
+            file->poll_mask = mask;
+            cb_conn_notify(fs.port, open_file_cookie(file), mask);
         }
     }
 }
@@ -107,12 +122,12 @@ static bool advance(struct fifo *fifo, struct waiter *waiter)
         return true;
     }
     if (waiter->kind == WAITER_FIFO_OPEN) {
-        uint64_t opens =
-            open_file_can_read(file) ? fifo->writer_opens : fifo->reader_opens;
+        uint64_t opens = open_file_can_read(file) ? fifo->writer_opens : fifo->reader_opens;
         if (opens == waiter->len) {
             return false;
         }
-        waiter->reply.new_pos = poll_mask(fifo, file);
+        file->poll_mask = poll_mask(fifo, file);
+        waiter->reply.new_pos = file->poll_mask;
         waiter_answer(waiter, 0);
         return true;
     }
@@ -120,7 +135,10 @@ static bool advance(struct fifo *fifo, struct waiter *waiter)
         if (fifo->used == 0 && fifo->nr_writers > 0) {
             return false;
         }
-        waiter_answer(waiter, drain(fifo, waiter->reply.id, waiter->len));
+        int64_t moved = drain(fifo, waiter->reply.id, waiter->len);
+        /* Before the answer: its receiver may poll at once. */
+        notify(waiter->node);
+        waiter_answer(waiter, moved);
         return true;
     }
     if (fifo->nr_readers == 0) {
@@ -139,6 +157,7 @@ static bool advance(struct fifo *fifo, struct waiter *waiter)
     if (moved > 0 && waiter->done < waiter->len) {
         return false;
     }
+    notify(waiter->node);
     waiter_answer(waiter, waiter->done > 0 ? (int64_t)waiter->done : moved);
     return true;
 }
@@ -207,7 +226,6 @@ int fifo_open(struct cb_request *request, struct open_file *file)
     if (writes && !reads && fifo->nr_readers == 0 && is_nonblocking) {
         return -ENXIO;
     }
-    request->reply.new_pos = poll_mask(fifo, file);
     int error = 0;
     if (reads && !writes && fifo->nr_writers == 0 && !is_nonblocking) {
         error = wait_for_other_end(request, file, fifo->writer_opens);
@@ -215,6 +233,10 @@ int fifo_open(struct cb_request *request, struct open_file *file)
         error = wait_for_other_end(request, file, fifo->reader_opens);
     }
     changed(node);
+    if (!request->is_deferred) {
+        file->poll_mask = poll_mask(fifo, file);
+        request->reply.new_pos = file->poll_mask;
+    }
     return error;
 }
 

@@ -5,6 +5,8 @@
 #include "fs.h"
 #include "waiter.h"
 
+#define LOCK_MANDATORY 32
+
 static bool conflicts(const struct open_file *file, int lock)
 {
     struct open_file *other = open_file_next(NULL);
@@ -48,6 +50,10 @@ int64_t op_flock(struct cb_request *request)
     if (file == NULL) {
         return -EBADF;
     }
+    if ((operation & LOCK_MANDATORY) != 0) {
+        /* Linux gave these locks up and ignores the request. */
+        return 0;
+    }
     if (lock == LOCK_UN) {
         file->lock = 0;
         retry_waiters(file->node);
@@ -64,8 +70,7 @@ int64_t op_flock(struct cb_request *request)
     } else if ((operation & LOCK_NB) != 0) {
         result = -EWOULDBLOCK;
     } else {
-        struct waiter *waiter =
-            waiter_add(request, WAITER_FLOCK, file->node, request->msg->cookie);
+        struct waiter *waiter = waiter_add(request, WAITER_FLOCK, file->node, request->msg->cookie);
         result = waiter == NULL ? -ENOLCK : 0;
         if (waiter != NULL) {
             waiter->lock = lock;

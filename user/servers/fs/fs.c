@@ -1,6 +1,7 @@
 /* From messages to nodes, and the making of new nodes. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include "access.h"
 #include "dir.h"
 #include "fs.h"
@@ -31,8 +32,8 @@ struct node *fs_root_of(const struct cb_request *request)
     return root != NULL && node_is_dir(root->node) ? root->node : mount_root();
 }
 
-static int walk_from(const struct cb_request *request, const struct caller *caller,
-                     uint64_t cookie, const char *path, enum walk_mode mode, struct walk *walk)
+static int walk_from(const struct cb_request *request, const struct caller *caller, uint64_t cookie,
+                     const char *path, enum walk_mode mode, struct walk *walk)
 {
     struct open_file *start = open_file_find(cookie);
 
@@ -56,6 +57,13 @@ int fs_walk_second(const struct cb_request *request, const struct caller *caller
 {
     return walk_from(request, caller, request->msg->cookie2, cb_msg_path2(request->msg), mode,
                      walk);
+}
+
+void fs_answer_descriptor(struct cb_request *request, const struct walk *walk)
+{
+    request->reply.flags = CB_REPLY_REOPEN;
+    request->reply.cookie = (uint64_t)walk->descriptor.pid;
+    request->reply.new_pos = (uint64_t)walk->descriptor.fd;
 }
 
 int fs_target(const struct cb_request *request, const struct caller *caller, enum walk_mode mode,
@@ -134,4 +142,13 @@ int fs_create_child(struct node *dir, const struct caller *caller, const char *n
         node_put(node);
     }
     return 0;
+}
+
+void fs_hand_over(struct cb_request *request, int fd)
+{
+    request->reply.flags = CB_REPLY_FD;
+    request->reply.fd = fd;
+    request->is_deferred = true;
+    cb_msg_reply(request->port, &request->reply);
+    close(fd);
 }

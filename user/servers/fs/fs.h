@@ -32,6 +32,9 @@ int fs_walk(const struct cb_request *request, const struct caller *caller, enum 
 int fs_walk_second(const struct cb_request *request, const struct caller *caller,
                    enum walk_mode mode, struct walk *walk);
 
+/** fs_answer_descriptor() - reply that the walk's path leads to a descriptor of the kernel's. */
+void fs_answer_descriptor(struct cb_request *request, const struct walk *walk);
+
 /**
  * fs_target() - the existing node that a message is about: its path, or with an empty path the
  * open file. Return: 0 and a held node, or -errno.
@@ -87,6 +90,9 @@ int64_t op_mount(struct cb_request *request);
 int64_t op_umount(struct cb_request *request);
 int64_t op_flock(struct cb_request *request);
 int64_t op_interrupt(struct cb_request *request);
+
+/** fs_hand_over() - answer with a descriptor of ours, which we then need no longer. */
+void fs_hand_over(struct cb_request *request, int fd);
 
 /** fs_start() - make the root file system and its open file. Return: 0 or -errno. */
 int fs_start(void);

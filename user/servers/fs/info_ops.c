@@ -3,6 +3,7 @@
 #include <string.h>
 #include <cb_syscall.h>
 #include "access.h"
+#include "dax.h"
 #include "dir.h"
 #include "fs.h"
 #include "mount.h"
@@ -190,8 +191,13 @@ int64_t op_statfs(struct cb_request *request)
         .flags = ST_VALID | ST_RELATIME,
         .id = {node->mount->minor, 0},
     };
-    if (node->mount->root->ops == &tree_node_ops &&
-        cb_kinfo(CB_KINFO_MEM, 0, &memory, sizeof(memory)) == (long)sizeof(memory)) {
+    if (node->mount->dax != NULL) {
+        const struct daxfs *daxfs = node->mount->dax;
+        reply.blocks = daxfs->nr_frames - daxfs->first_frame;
+        reply.blocks_free = daxfs->nr_free + daxfs->nr_pending;
+        reply.blocks_available = reply.blocks_free;
+    } else if (node->mount->root->ops == &tree_node_ops &&
+               cb_kinfo(CB_KINFO_MEM, 0, &memory, sizeof(memory)) == (long)sizeof(memory)) {
         uint64_t blocks = memory.total / 2 / FS_PAGE_SIZE;
         uint64_t used = memory.shmem / FS_PAGE_SIZE;
         reply.blocks = blocks;

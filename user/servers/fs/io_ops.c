@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include "access.h"
 #include "data.h"
+#include "dax.h"
 #include "dev.h"
 #include "fifo.h"
 #include "fs.h"
@@ -90,10 +91,7 @@ static int64_t write_regular(struct cb_request *request, struct node *node, uint
     if (end > FS_SIZE_MAX) {
         len = FS_SIZE_MAX - offset;
     }
-    if (!data_has_space(len)) {
-        return -ENOSPC;
-    }
-    int error = data_make_memfd(node);
+    int error = data_prepare_write(node, offset, &len);
     if (error != 0) {
         return error;
     }
@@ -149,30 +147,58 @@ int64_t op_write(struct cb_request *request)
     return done;
 }
 
+static int truncate_node(struct node *node, const struct caller *caller, uint64_t size)
+{
+    if (node->ops != &tree_node_ops) {
+        return 0;
+    }
+    int error = data_truncate(node, size);
+    if (error == 0) {
+        access_drop_privileges(node, caller);
+        node_touch_changed(node);
+    }
+    return error;
+}
+
+static int truncate_by_path(struct cb_request *request, const struct caller *caller, uint64_t size)
+{
+    struct node *node;
+
+    int error = fs_target(request, caller, WALK_FOLLOW, &node);
+    if (error != 0) {
+        return error;
+    }
+    if (!S_ISREG(node->mode)) {
+        error = node_is_dir(node) ? -EISDIR : -EINVAL;
+    } else {
+        error = access_check(node, caller, ACCESS_WRITE);
+    }
+    if (error == 0) {
+        error = truncate_node(node, caller, size);
+    }
+    node_put(node);
+    return error;
+}
+
 int64_t op_truncate(struct cb_request *request)
 {
     struct open_file *file = fs_open_file(request);
     uint64_t size = request->msg->args[0];
     struct caller caller = fs_caller(request->msg);
 
+    if ((int64_t)size < 0) {
+        return -EINVAL;
+    }
+    if (request->msg->path_len > 0) {
+        return truncate_by_path(request, &caller, size);
+    }
     if (file == NULL) {
         return -EBADF;
     }
-    if (node_is_dir(file->node)) {
-        return -EISDIR;
-    }
-    if (!S_ISREG(file->node->mode) || !open_file_can_write(file) || (int64_t)size < 0) {
+    if (!S_ISREG(file->node->mode) || !open_file_can_write(file)) {
         return -EINVAL;
     }
-    if (file->node->ops != &tree_node_ops) {
-        return 0;
-    }
-    int error = data_truncate(file->node, size);
-    if (error == 0) {
-        access_drop_privileges(file->node, &caller);
-        node_touch_changed(file->node);
-    }
-    return error;
+    return truncate_node(file->node, &caller, size);
 }
 
 int64_t op_fallocate(struct cb_request *request)
@@ -215,11 +241,17 @@ int64_t op_fsync(struct cb_request *request)
 {
     struct open_file *file = fs_open_file(request);
 
+    if (request->msg->args[0] == CB_FSYNC_ALL) {
+        return dax_save_all();
+    }
     if (file == NULL) {
         return -EBADF;
     }
     bool has_storage = S_ISREG(file->node->mode) || node_is_dir(file->node);
-    return has_storage ? 0 : -EINVAL;
+    if (!has_storage) {
+        return -EINVAL;
+    }
+    return file->node->ops == &tree_node_ops ? data_sync(file->node) : 0;
 }
 
 int64_t op_object(struct cb_request *request)
@@ -235,7 +267,8 @@ int64_t op_object(struct cb_request *request)
     if (!S_ISREG(file->node->mode) || file->node->ops != &tree_node_ops) {
         return -ENODEV;
     }
-    int error = data_make_memfd(file->node);
+    bool is_shared = (request->msg->args[1] & MAP_TYPE) != MAP_PRIVATE;
+    int error = data_share(file->node, is_shared && open_file_can_write(file));
     if (error != 0) {
         return error;
     }

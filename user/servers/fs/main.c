@@ -16,10 +16,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "dax.h"
 #include "fs.h"
 #include "initrd.h"
 
-#define MEMFDS_MAX 1048576u /* a file with content is one descriptor */
+#define MEMFDS_MAX    1048576u   /* a file with content is one descriptor */
+#define SAVE_AFTER_NS 200000000u /* of silence: then changes go onto direct devices */
 
 static _Alignas(16) char message[CB_MSG_BUF_MIN];
 
@@ -80,8 +82,12 @@ int main(int argc, char **argv)
         .undo_open = open_file_close,
     };
     while (true) {
-        error = cb_server_step(&server, message, sizeof(message), CB_TIMEOUT_NONE);
-        if (error != 0 && error != -EINTR) {
+        uint64_t patience = dax_is_any_dirty() ? SAVE_AFTER_NS : CB_TIMEOUT_NONE;
+        error = cb_server_step(&server, message, sizeof(message), patience);
+        if (error == -ETIMEDOUT) {
+            /* What does not fit onto the device is told to whoever asks for it, by fsync(2). */
+            dax_save_all();
+        } else if (error != 0 && error != -EINTR) {
             return complain("cannot receive", error);
         }
     }

@@ -2,26 +2,37 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "dax.h"
 #include "mount.h"
 #include "proc.h"
 
-#define TMPFS_MAGIC 0x01021994u
-#define RAMFS_MAGIC 0x858458f6u
-#define PROC_MAGIC  0x9fa0u
+#define TMPFS_MAGIC   0x01021994u
+#define RAMFS_MAGIC   0x858458f6u
+#define PROC_MAGIC    0x9fa0u
+#define SYSFS_MAGIC   0x62656572u
+#define DEBUGFS_MAGIC 0x64626720u
+#define DAXFS_MAGIC   0x64617831u
+
+enum backing { BACKED_BY_MEMORY, GENERATED, BACKED_BY_DEVICE };
 
 struct kind {
     const char *type;
+    const char *shown_type;
+    const char *source;
     const char *options;
     uint32_t magic;
-    bool is_proc;
+    enum backing backing;
 };
 
 static const struct kind kinds[] = {
-    {"rootfs", "rw", TMPFS_MAGIC, false},
-    {"proc", "rw,relatime", PROC_MAGIC, true},
-    {"devtmpfs", "rw,relatime", TMPFS_MAGIC, false},
-    {"tmpfs", "rw,relatime", TMPFS_MAGIC, false},
-    {"ramfs", "rw,relatime", RAMFS_MAGIC, false},
+    {"rootfs", "tmpfs", "root", "rw,relatime", TMPFS_MAGIC, BACKED_BY_MEMORY},
+    {"proc", "proc", "proc", "rw,relatime", PROC_MAGIC, GENERATED},
+    {"devtmpfs", "devtmpfs", "dev", "rw,relatime", TMPFS_MAGIC, BACKED_BY_MEMORY},
+    {"tmpfs", "tmpfs", "tmpfs", "rw,relatime", TMPFS_MAGIC, BACKED_BY_MEMORY},
+    {"ramfs", "ramfs", "ramfs", "rw,relatime", RAMFS_MAGIC, BACKED_BY_MEMORY},
+    {"sysfs", "sysfs", "sys", "rw,relatime", SYSFS_MAGIC, BACKED_BY_MEMORY},
+    {"debugfs", "debugfs", "debugfs", "rw,relatime", DEBUGFS_MAGIC, BACKED_BY_MEMORY},
+    {"daxfs", "daxfs", "none", "rw,relatime", DAXFS_MAGIC, BACKED_BY_DEVICE},
 };
 
 static struct mount *first_mount;
@@ -62,20 +73,25 @@ int mount_create(const char *type, struct node *covered, const char *point, uint
     if (mount == NULL) {
         return -ENOMEM;
     }
-    mount->type = kind->type;
-    mount->source = kind->type;
+    mount->type = kind->shown_type;
+    mount->source = kind->source;
     mount->options = kind->options;
     mount->magic = kind->magic;
     mount->minor = next_minor++;
     mount->next_ino = 1;
     mount->point = strdup(point);
-    mount->root = kind->is_proc ? proc_create_root(mount)
-                                : node_create(mount, S_IFDIR | (root_mode & FS_MODE_BITS), 0, 0);
-    if (mount->point == NULL || mount->root == NULL) {
+    mount->root = kind->backing == GENERATED
+                      ? proc_create_root(mount)
+                      : node_create(mount, S_IFDIR | (root_mode & FS_MODE_BITS), 0, 0);
+    int error = mount->point == NULL || mount->root == NULL ? -ENOMEM : 0;
+    if (error == 0 && kind->backing == BACKED_BY_DEVICE) {
+        error = dax_mount(mount);
+    }
+    if (error != 0) {
         node_put(mount->root);
         free(mount->point);
         free(mount);
-        return -ENOMEM;
+        return error;
     }
     if (covered != NULL) {
         mount->covered = node_get(covered);
@@ -93,10 +109,14 @@ int mount_remove(struct node *root)
     if (root != mount->root || mount->covered == NULL) {
         return -EINVAL;
     }
+    int error = mount->dax != NULL ? dax_unmount(mount) : 0;
+    if (error != 0) {
+        return error;
+    }
     /* One hold is the mount's and one the caller's. Any other is an open file or a directory
        below; names keep the nodes below alive through holds of their own on the root. */
-    bool is_covered_inside = root->ops == &tree_node_ops &&
-                             (root->dir.mounted != NULL || root->dir.nr_entries != 0);
+    bool is_covered_inside =
+        root->ops == &tree_node_ops && (root->dir.mounted != NULL || root->dir.nr_entries != 0);
     if (root->refs > 2 || is_covered_inside) {
         return -EBUSY;
     }

@@ -1,6 +1,6 @@
 /*
  * The mount table: which file systems there are, and which directory each one covers. All of them
- * live in this server: tmpfs kinds are trees of nodes, proc is generated.
+ * live in this server: tmpfs kinds are trees of nodes, so is a direct device's, proc is generated.
  */
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
@@ -10,30 +10,35 @@
 #define MOUNT_ENTRY_SIZE 20 /* what one name adds to a directory's size, as tmpfs counts */
 #define MOUNT_MAJOR      0
 
+struct daxfs;
+
 struct mount {
     struct mount *next; /* in the order of mounting */
     const char *type;
     const char *source;
     const char *options;
-    char *point; /* absolute path of the covered directory; owned */
+    char *point;    /* absolute path of the covered directory; owned */
     uint32_t minor; /* st_dev is makedev(0, minor) */
     uint32_t magic; /* f_type of statfs */
     uint64_t next_ino;
     struct node *root;    /* held */
     struct node *covered; /* held; NULL for the root file system */
+    struct daxfs *dax;    /* on a direct device; NULL: in memory */
 };
 
 /**
- * mount_create() - mount a new, empty file system.
- * @type:    "tmpfs", "ramfs", "devtmpfs", "proc", "rootfs"; anything else is -ENODEV
+ * mount_create() - mount a new, empty file system, or with "daxfs" the one of a direct device.
+ * @type:    "tmpfs", "ramfs", "devtmpfs", "proc", "sysfs", "debugfs", "rootfs", "daxfs"; anything
+ *           else is -ENODEV
  * @covered: a directory, or NULL for the root of everything
  * @point:   its path, copied
- * Return: 0, -ENODEV, -ENOTDIR, -ENOMEM.
+ * Return: 0, -ENODEV, -ENOTDIR, -ENOMEM, or what dax_mount() says.
  */
 int mount_create(const char *type, struct node *covered, const char *point, uint32_t root_mode,
                  struct mount **out);
 
-/** mount_remove() - unmount; -EINVAL: not the root of a mount, -EBUSY: in use. */
+/** mount_remove() - unmount; -EINVAL: not the root of a mount, -EBUSY: in use, or holds names that
+ *  are nowhere else. */
 int mount_remove(struct node *root);
 
 /** mount_first() - the mounts, oldest first, through mount.next. */

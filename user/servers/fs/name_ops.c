@@ -110,8 +110,7 @@ int64_t op_symlink(struct cb_request *request)
         error = -ENOSPC;
     }
     if (error == 0) {
-        error = fs_create_child(walk.dir, &caller, walk.name, walk.name_len, S_IFLNK | 0777,
-                                &node);
+        error = fs_create_child(walk.dir, &caller, walk.name, walk.name_len, S_IFLNK | 0777, &node);
     }
     if (error == 0) {
         node->target = target;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "data.h"
+#include "dax.h"
 #include "dir.h"
 #include "fifo.h"
 #include "mount.h"
@@ -85,11 +86,13 @@ void node_touch_changed(struct node *node)
 {
     node->mtime = node_now();
     node->ctime = node->mtime;
+    dax_touch(node);
 }
 
 void node_touch_meta(struct node *node)
 {
     node->ctime = node_now();
+    dax_touch(node);
 }
 
 static bool is_not_after(struct timespec first, struct timespec second)
@@ -110,8 +113,8 @@ void node_touch_accessed(struct node *node)
     }
 }
 
-static int tree_lookup(struct node *dir, const struct caller *caller, const char *name,
-                       size_t len, struct node **found)
+static int tree_lookup(struct node *dir, const struct caller *caller, const char *name, size_t len,
+                       struct node **found)
 {
     (void)caller;
     struct entry *entry = dir_find(dir, name, len);

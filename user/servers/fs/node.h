@@ -21,18 +21,19 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define FS_NAME_MAX   255
-#define FS_PAGE_SIZE  4096
-#define FS_SIZE_MAX   INT64_MAX
-#define FS_LINKS_MAX  40 /* symbolic links followed in one look-up */
-#define FS_NLINK_MAX  UINT32_MAX
-#define FS_MODE_BITS  07777
+#define FS_NAME_MAX  255
+#define FS_PAGE_SIZE 4096
+#define FS_SIZE_MAX  INT64_MAX
+#define FS_LINKS_MAX 40 /* symbolic links followed in one look-up */
+#define FS_NLINK_MAX UINT32_MAX
+#define FS_MODE_BITS 07777
 
 struct entry;
 struct mount;
 struct node;
 struct text;
 struct fifo;
+struct dax_extent;
 
 /* Who asks. [valid while one message is handled] */
 struct caller {
@@ -43,10 +44,16 @@ struct caller {
     uint32_t umask;
 };
 
+/* A descriptor of some process. */
+struct descriptor {
+    int32_t pid;
+    int32_t fd;
+};
+
 /* Called with each name of a directory. Return false to stop: that name was not taken. */
 struct name_sink {
-    bool (*take)(struct name_sink *sink, const char *name, size_t len, uint64_t ino,
-                 uint32_t mode, uint64_t next_position);
+    bool (*take)(struct name_sink *sink, const char *name, size_t len, uint64_t ino, uint32_t mode,
+                 uint64_t next_position);
 };
 
 /*
@@ -64,6 +71,10 @@ struct node_ops {
     long (*read_link)(struct node *link, const struct caller *caller, char *buf, size_t size);
     /* A link that leads to a file rather than to a path: gives the held file, or NULL. */
     struct node *(*jump)(struct node *link, const struct caller *caller);
+    /* A link that leads to a descriptor that is no file of any server: says which. */
+    bool (*descriptor)(struct node *link, const struct caller *caller, struct descriptor *found);
+    /* A file that the kernel is behind: opens it and gives our descriptor, -ENOSYS if it is not. */
+    int (*open_in_kernel)(struct node *file, const struct caller *caller, uint32_t flags);
     /* The content of a generated file. */
     int (*generate)(struct node *file, const struct caller *caller, struct text *text);
     /* What a write to a generated file does -> bytes taken or -errno. */
@@ -81,14 +92,23 @@ struct directory {
     size_t capacity;
     size_t nr_entries;
     uint64_t next_sequence;
-    struct node *parent; /* held; NULL for the root of a mount */
-    struct entry *self;  /* the entry naming this directory, or NULL */
+    struct node *parent;   /* held; NULL for the root of a mount */
+    struct entry *self;    /* the entry naming this directory, or NULL */
     struct mount *mounted; /* covers this directory, or NULL */
 };
 
-/* A regular file's bytes: nothing yet, a part of the initial image, or a memfd. */
+/* The frames of a file on a direct device (dax.h). */
+struct dax_content {
+    struct dax_extent *extents; /* in the order of their pages; owned */
+    uint32_t nr_extents;
+    uint32_t capacity;
+    bool is_filled; /* has been mapped to be written: there are no holes any more */
+};
+
+/* A regular file's bytes: nothing yet, a part of the initial image, a memfd, or a direct file. */
 struct file_data {
-    int fd;               /* memfd of exactly node.size bytes, or -1 */
+    int fd; /* memfd or direct file of exactly node.size bytes, or -1 */
+    struct dax_content dax;
     bool is_image;        /* with fd -1: the bytes are in the initial image */
     uint64_t image_start; /* from here on */
 };
@@ -96,16 +116,16 @@ struct file_data {
 /* Which file of /proc. */
 struct proc_key {
     const struct proc_entry *entry;
-    int32_t pid; /* 0: not about a process */
-    int32_t tid; /* 0: not about a thread */
-    int32_t fd;  /* of fd/N */
+    int32_t pid;     /* 0: not about a process */
+    int32_t tid;     /* 0: not about a thread */
+    int32_t fd;      /* of fd/N */
     struct node *up; /* held: the directory above; NULL for the root */
 };
 
 struct node {
     const struct node_ops *ops;
     struct mount *mount;
-    uint32_t refs; /* N1 */
+    uint32_t refs;  /* N1 */
     uint32_t nlink; /* N2 */
     uint64_t ino;
     uint32_t mode; /* type and permission bits */
@@ -113,6 +133,7 @@ struct node {
     uint32_t gid;
     uint64_t rdev;
     uint64_t size;
+    uint64_t saved_in; /* the generation in which a direct device's table has got the node */
     struct timespec atime;
     struct timespec mtime;
     struct timespec ctime;

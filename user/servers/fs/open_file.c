@@ -5,9 +5,9 @@
 #include "flock.h"
 #include "open_file.h"
 
-#define CHUNK       256u /* slots are allocated in chunks, so that pointers to them stay valid */
-#define MAX_CHUNKS  4096u
-#define NO_SLOT     UINT32_MAX
+#define CHUNK      256u /* slots are allocated in chunks, so that pointers to them stay valid */
+#define MAX_CHUNKS 4096u
+#define NO_SLOT    UINT32_MAX
 
 static struct open_file *chunks[MAX_CHUNKS];
 static uint32_t nr_slots;
@@ -47,6 +47,7 @@ int open_file_create(struct node *node, uint32_t flags, uint64_t *cookie)
     first_free = file->next_free;
     file->node = node_get(node);
     file->flags = flags;
+    file->poll_mask = 0;
     file->lock = 0;
     file->has_content = false;
     *cookie = (uint64_t)file->generation << 32 | index;

@@ -16,8 +16,9 @@ struct open_file {
     struct node *node; /* held; NULL: the slot is free */
     uint32_t generation;
     uint32_t next_free;
-    uint32_t flags; /* of open(2) */
-    int lock;       /* LOCK_SH, LOCK_EX or 0: flock(2) */
+    uint32_t flags;     /* of open(2) */
+    uint32_t poll_mask; /* of a FIFO's end: the readiness last told */
+    int lock;           /* LOCK_SH, LOCK_EX or 0: flock(2) */
     bool has_content;
     struct text content; /* a generated file, as it was when reading began */
 };

@@ -92,9 +92,8 @@ static bool is_planted(const struct walk *walk)
     const uint32_t shared = S_ISVTX | S_IWOTH;
     const struct node *node = walk->node;
 
-    return (walk->dir->mode & shared) == shared && !S_ISREG(node->mode) &&
-           !S_ISFIFO(node->mode) && node->uid != walk->dir->uid &&
-           node->uid != walk->caller->uid;
+    return (walk->dir->mode & shared) == shared && !S_ISREG(node->mode) && !S_ISFIFO(node->mode) &&
+           node->uid != walk->dir->uid && node->uid != walk->caller->uid;
 }
 
 /* Find the file, or make it. */
@@ -149,6 +148,9 @@ static int check_existing(const struct opening *opening)
     const struct node *node = opening->node;
     uint32_t flags = opening->flags;
 
+    if (opening->walk.is_descriptor) {
+        return (flags & O_DIRECTORY) != 0 ? -ENOTDIR : 0;
+    }
     if (node_is_link(node) && (flags & O_PATH) == 0) {
         return (flags & O_DIRECTORY) != 0 ? -ENOTDIR : -ELOOP;
     }
@@ -203,7 +205,8 @@ static void set_name(struct opening *opening, struct path_text *path)
     } else if (walk->last == WALK_LAST_NAME) {
         error = path_text_prepend(path, walk->name, walk->name_len);
     }
-    if (error == 0 && path_prepend_dir(path, walk->dir, mount_root()) == 0) {
+    if (error == 0 && path_prepend_dir(path, walk->dir, mount_root()) == 0 &&
+        path_text_len(path) < CB_PATH_MAX) {
         struct cb_reply *reply = &opening->request->reply;
         reply->flags |= CB_REPLY_NAME;
         reply->data = (uintptr_t)(path->bytes + path->start);
@@ -225,19 +228,43 @@ static int truncate_opened(struct opening *opening)
     return error;
 }
 
+/* Hands out the kernel's own file, if there is one behind the node. Return: 0 or -errno. */
+static int open_in_kernel(struct opening *opening)
+{
+    const uint32_t kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_LARGEFILE;
+    struct node *node = opening->node;
+    int fd = node->ops->open_in_kernel(node, &opening->caller, opening->flags & kept);
+
+    if (fd < 0) {
+        return fd;
+    }
+    fs_hand_over(opening->request, fd);
+    return 0;
+}
+
 static int64_t open_node(struct opening *opening, struct path_text *path)
 {
     struct cb_request *request = opening->request;
     bool is_path = (opening->flags & O_PATH) != 0;
 
+    if (opening->walk.is_descriptor) {
+        fs_answer_descriptor(request, &opening->walk);
+        return 0;
+    }
     if (S_ISSOCK(opening->node->mode) && !is_path) {
         return -ENXIO;
     }
     if ((S_ISCHR(opening->node->mode) || S_ISBLK(opening->node->mode)) && !is_path) {
         bool is_ours = false;
-        int error = dev_open(opening->node, request, &is_ours);
+        int error = dev_open(opening->node, request, opening->flags, &is_ours);
         if (error != 0 || !is_ours) {
             return error;
+        }
+    }
+    if (opening->node->ops->open_in_kernel != NULL && !is_path) {
+        int fd = open_in_kernel(opening);
+        if (fd != -ENOSYS) {
+            return fd;
         }
     }
     int error = truncate_opened(opening);
@@ -282,6 +309,7 @@ int64_t op_open(struct cb_request *request)
         return error;
     }
     opening.walk.is_for_create = (opening.flags & O_CREAT) != 0;
+    opening.walk.takes_descriptor = true;
     error = fs_walk(request, &opening.caller, walk_mode_of(opening.flags), &opening.walk);
     if (error != 0) {
         return error;

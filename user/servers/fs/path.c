@@ -34,6 +34,7 @@ int walk_path(struct walk *walk, const char *path, enum walk_mode mode)
     }
     walk->dir = NULL;
     walk->node = NULL;
+    walk->is_descriptor = false;
     state.at = node_get(path[0] == '/' ? walk->root : walk->start);
     while (error == 0 && !is_done) {
         error = walk_component(&state, &is_done);
@@ -138,6 +139,33 @@ static int jump(struct state *state, struct node *target, bool is_last, bool *is
     return 0;
 }
 
+/* Go where a symbolic link leads. Takes the hold of @link over. */
+static int go_through(struct state *state, struct node *link, bool is_last, bool *is_done)
+{
+    struct walk *walk = state->walk;
+
+    if (is_last && walk->takes_descriptor && link->ops->descriptor != NULL &&
+        link->ops->descriptor(link, walk->caller, &walk->descriptor)) {
+        if (walk->has_trailing_slash) {
+            node_put(link);
+            return -ENOTDIR;
+        }
+        walk->is_descriptor = true;
+        finish(state, link, WALK_LAST_NAME);
+        *is_done = true;
+        return 0;
+    }
+    struct node *target = link->ops->jump != NULL ? link->ops->jump(link, walk->caller) : NULL;
+    int error = -ELOOP;
+    if (target != NULL && ++state->nr_links > FS_LINKS_MAX) {
+        node_put(target);
+    } else {
+        error = target != NULL ? jump(state, target, is_last, is_done) : follow(state, link);
+    }
+    node_put(link);
+    return error;
+}
+
 /* Look the name up and decide what becomes of it. @name is not NUL-terminated. */
 static int step(struct state *state, const char *name, size_t len, bool is_last, bool *is_done)
 {
@@ -161,16 +189,7 @@ static int step(struct state *state, const char *name, size_t len, bool is_last,
     bool is_followed = !is_last || state->mode == WALK_FOLLOW ||
                        (state->mode == WALK_NOFOLLOW && walk->has_trailing_slash);
     if (node_is_link(found) && is_followed) {
-        struct node *target =
-            found->ops->jump != NULL ? found->ops->jump(found, walk->caller) : NULL;
-        if (target != NULL && ++state->nr_links > FS_LINKS_MAX) {
-            error = -ELOOP;
-            node_put(target);
-        } else {
-            error = target != NULL ? jump(state, target, is_last, is_done) : follow(state, found);
-        }
-        node_put(found);
-        return error;
+        return go_through(state, found, is_last, is_done);
     }
     if (is_last) {
         if (walk->has_trailing_slash && state->mode != WALK_PARENT && !node_is_dir(found)) {

@@ -26,14 +26,17 @@ enum walk_last {
 struct walk {
     /* in */
     const struct caller *caller;
-    struct node *start; /* where a relative path begins; not held by the walk */
-    struct node *root;  /* where absolute links begin and ".." ends */
-    bool is_for_create; /* open(O_CREAT): a slash behind the last name is -EISDIR */
+    struct node *start;    /* where a relative path begins; not held by the walk */
+    struct node *root;     /* where absolute links begin and ".." ends */
+    bool is_for_create;    /* open(O_CREAT): a slash behind the last name is -EISDIR */
+    bool takes_descriptor; /* the last name may be a link to a descriptor: see is_descriptor */
     /* out, after success: release with walk_release() */
     struct node *dir;  /* held; for other than WALK_LAST_NAME the node itself */
     struct node *node; /* held, or NULL: nothing has that name */
     enum walk_last last;
     bool has_trailing_slash;
+    bool is_descriptor; /* the path leads to `descriptor`; `node` is the link */
+    struct descriptor descriptor;
     size_t name_len;
     char name[FS_NAME_MAX + 1];
 };

@@ -29,10 +29,13 @@ struct proc_entry {
     long (*read_link)(const struct proc_key *key, const struct caller *caller, char *buf,
                       size_t size);
     struct node *(*jump)(const struct proc_key *key, const struct caller *caller);
+    bool (*descriptor)(const struct proc_key *key, const struct caller *caller,
+                       struct descriptor *found);
     long (*accept)(const struct proc_key *key, const char *bytes, size_t len);
     /* The link's permission bits, where they say how a descriptor is open. */
     uint32_t (*link_mode)(const struct proc_key *key);
     const struct sysctl *sysctl;
+    enum cb_kernel_file kernel_file; /* the kernel is behind the file; 0: it is not */
 };
 
 /** proc_create_root() - the root of a /proc. Return: a held node, or NULL without memory. */
@@ -47,6 +50,9 @@ extern const struct proc_entry proc_sys_entries[];
 /** proc_info() - the snapshot of the key's process. Return: 0 or -ESRCH. */
 int proc_info(const struct proc_key *key, struct cb_proc_info *info);
 
+/** proc_show_reader() - a process that reads about itself is running, not waiting for us. */
+void proc_show_reader(struct cb_proc_info *info, const struct caller *caller);
+
 /** proc_may_inspect() - may the caller look into the process? 0, -EACCES, -ESRCH. */
 int proc_may_inspect(const struct proc_key *key, const struct caller *caller);
 
@@ -60,7 +66,7 @@ long proc_snapshot(enum cb_kinfo_kind kind, int pid, size_t record_size, void **
 /** proc_ticks() - nanoseconds as the clock ticks (1/100 s) that /proc counts in. */
 uint64_t proc_ticks(uint64_t ns);
 
-#define PROC_FILE_FUNCTION(name) \
+#define PROC_FILE_FUNCTION(name)                                                                   \
     int name(const struct proc_key *key, const struct caller *caller, struct text *text)
 
 /* proc_root.c */
@@ -68,6 +74,7 @@ PROC_FILE_FUNCTION(proc_cmdline);
 PROC_FILE_FUNCTION(proc_devices);
 PROC_FILE_FUNCTION(proc_filesystems);
 PROC_FILE_FUNCTION(proc_loadavg);
+PROC_FILE_FUNCTION(proc_lock_stat);
 PROC_FILE_FUNCTION(proc_stat);
 PROC_FILE_FUNCTION(proc_swaps);
 PROC_FILE_FUNCTION(proc_uptime);
@@ -92,13 +99,20 @@ PROC_FILE_FUNCTION(proc_pid_statm);
 PROC_FILE_FUNCTION(proc_pid_wchan);
 /* proc_status.c */
 PROC_FILE_FUNCTION(proc_pid_status);
+uint64_t proc_text_size(const struct cb_proc_info *info);
 /* proc_maps.c */
 PROC_FILE_FUNCTION(proc_pid_maps);
+int proc_append_mapping(struct text *text, const struct cb_vma_info *vma);
+/* proc_smaps.c */
+PROC_FILE_FUNCTION(proc_pid_smaps);
+PROC_FILE_FUNCTION(proc_pid_smaps_rollup);
 /* proc_fd.c */
 PROC_FILE_FUNCTION(proc_fdinfo);
 long proc_fd_read_link(const struct proc_key *key, const struct caller *caller, char *buf,
                        size_t size);
 struct node *proc_fd_jump(const struct proc_key *key, const struct caller *caller);
+bool proc_fd_descriptor(const struct proc_key *key, const struct caller *caller,
+                        struct descriptor *found);
 uint32_t proc_fd_link_mode(const struct proc_key *key);
 /* proc_links.c */
 long proc_self_link(const struct proc_key *key, const struct caller *caller, char *buf,
@@ -107,10 +121,8 @@ long proc_thread_self_link(const struct proc_key *key, const struct caller *call
                            size_t size);
 long proc_mounts_link(const struct proc_key *key, const struct caller *caller, char *buf,
                       size_t size);
-long proc_exe_link(const struct proc_key *key, const struct caller *caller, char *buf,
-                   size_t size);
-long proc_cwd_link(const struct proc_key *key, const struct caller *caller, char *buf,
-                   size_t size);
+long proc_exe_link(const struct proc_key *key, const struct caller *caller, char *buf, size_t size);
+long proc_cwd_link(const struct proc_key *key, const struct caller *caller, char *buf, size_t size);
 long proc_root_link(const struct proc_key *key, const struct caller *caller, char *buf,
                     size_t size);
 /* proc_sys.c */

@@ -13,27 +13,30 @@ struct cpuid_leaf {
 
 /* Names by bit; an empty one is not shown. */
 static const char *const leaf1_edx[32] = {
-    "fpu", "vme",  "de",   "pse", "tsc",     "msr", "pae",   "mce",    "cx8", "apic", "",
-    "sep", "mtrr", "pge",  "mca", "cmov",    "pat", "pse36", "pn",     "clflush", "", "dts",
-    "acpi", "mmx", "fxsr", "sse", "sse2",    "ss",  "ht",    "tm",     "ia64", "pbe"};
-static const char *const extended_edx[32] = {[11] = "syscall", [19] = "mp",     [20] = "nx",
-                                             [22] = "mmxext",  [25] = "fxsr_opt", [26] = "pdpe1gb",
-                                             [27] = "rdtscp",  [29] = "lm"};
+    "fpu",  "vme",  "de",   "pse", "tsc",  "msr", "pae",   "mce", "cx8",     "apic", "",
+    "sep",  "mtrr", "pge",  "mca", "cmov", "pat", "pse36", "pn",  "clflush", "",     "dts",
+    "acpi", "mmx",  "fxsr", "sse", "sse2", "ss",  "ht",    "tm",  "ia64",    "pbe"};
+static const char *const extended_edx[32] = {
+    [11] = "syscall",  [19] = "mp",      [20] = "nx",     [22] = "mmxext",
+    [25] = "fxsr_opt", [26] = "pdpe1gb", [27] = "rdtscp", [29] = "lm"};
 static const char *const leaf1_ecx[32] = {
-    "pni",    "pclmulqdq", "dtes64", "monitor", "ds_cpl", "vmx",   "smx",   "est",
-    "tm2",    "ssse3",     "cid",    "sdbg",    "fma",    "cx16",  "xtpr",  "pdcm",
-    "",       "pcid",      "dca",    "sse4_1",  "sse4_2", "x2apic", "movbe", "popcnt",
-    "tsc_deadline_timer", "aes", "xsave", "", "avx",    "f16c",  "rdrand", "hypervisor"};
+    "pni",    "pclmulqdq", "dtes64", "monitor", "ds_cpl",
+    "vmx",    "smx",       "est",    "tm2",     "ssse3",
+    "cid",    "sdbg",      "fma",    "cx16",    "xtpr",
+    "pdcm",   "",          "pcid",   "dca",     "sse4_1",
+    "sse4_2", "x2apic",    "movbe",  "popcnt",  "tsc_deadline_timer",
+    "aes",    "xsave",     "",       "avx",     "f16c",
+    "rdrand", "hypervisor"};
 static const char *const extended_ecx[32] = {
-    [0] = "lahf_lm", [2] = "svm", [4] = "cr8_legacy", [5] = "abm", [6] = "sse4a",
-    [7] = "misalignsse", [8] = "3dnowprefetch"};
+    [0] = "lahf_lm", [2] = "svm",         [4] = "cr8_legacy",   [5] = "abm",
+    [6] = "sse4a",   [7] = "misalignsse", [8] = "3dnowprefetch"};
 static const char *const leaf7_ebx[32] = {
-    [0] = "fsgsbase", [1] = "tsc_adjust", [3] = "bmi1",       [5] = "avx2",  [7] = "smep",
-    [8] = "bmi2",     [9] = "erms",       [10] = "invpcid",   [18] = "rdseed", [19] = "adx",
-    [20] = "smap",    [23] = "clflushopt", [24] = "clwb",     [29] = "sha_ni"};
+    [0] = "fsgsbase", [1] = "tsc_adjust",  [3] = "bmi1",     [5] = "avx2",    [7] = "smep",
+    [8] = "bmi2",     [9] = "erms",        [10] = "invpcid", [18] = "rdseed", [19] = "adx",
+    [20] = "smap",    [23] = "clflushopt", [24] = "clwb",    [29] = "sha_ni"};
 static const char *const leaf7_ecx[32] = {
-    [2] = "umip", [3] = "pku", [4] = "ospke", [9] = "vaes", [10] = "vpclmulqdq", [16] = "la57",
-    [22] = "rdpid"};
+    [2] = "umip",        [3] = "pku",   [4] = "ospke", [9] = "vaes",
+    [10] = "vpclmulqdq", [16] = "la57", [22] = "rdpid"};
 
 static struct cpuid_leaf leaf(uint32_t number)
 {

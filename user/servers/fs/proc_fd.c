@@ -67,6 +67,19 @@ struct node *proc_fd_jump(const struct proc_key *key, const struct caller *calle
     return node != NULL ? node_get(node) : NULL;
 }
 
+bool proc_fd_descriptor(const struct proc_key *key, const struct caller *caller,
+                        struct descriptor *found)
+{
+    struct cb_fd_info info;
+
+    if (proc_may_inspect(key, caller) != 0 || find_fd(key, &info) != 0 ||
+        info.kind == CB_FD_CONNECTION) {
+        return false;
+    }
+    *found = (struct descriptor){.pid = key->pid, .fd = key->fd};
+    return true;
+}
+
 uint32_t proc_fd_link_mode(const struct proc_key *key)
 {
     static const uint32_t by_access[] = {0500, 0300, 0700, 0000};
@@ -91,8 +104,7 @@ int proc_fdinfo(const struct proc_key *key, const struct caller *caller, struct 
     }
     const struct node *node = own_node(&info);
     text_printf(text, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n",
-                (unsigned long long)info.pos, info.flags,
-                node != NULL ? node->mount->minor : 0,
+                (unsigned long long)info.pos, info.flags, node != NULL ? node->mount->minor : 0,
                 (unsigned long long)(node != NULL ? node->ino : 0));
     return 0;
 }

@@ -8,8 +8,7 @@ static long clip(int len, size_t size)
     return (size_t)len < size ? len : (long)size;
 }
 
-long proc_self_link(const struct proc_key *key, const struct caller *caller, char *buf,
-                    size_t size)
+long proc_self_link(const struct proc_key *key, const struct caller *caller, char *buf, size_t size)
 {
     (void)key;
     return clip(snprintf(buf, size, "%d", caller->pid), size);
@@ -51,8 +50,7 @@ long proc_cwd_link(const struct proc_key *key, const struct caller *caller, char
     return path_link(key, caller, buf, size, CB_KINFO_CWD);
 }
 
-long proc_root_link(const struct proc_key *key, const struct caller *caller, char *buf,
-                    size_t size)
+long proc_root_link(const struct proc_key *key, const struct caller *caller, char *buf, size_t size)
 {
     int error = proc_may_inspect(key, caller);
 

@@ -32,16 +32,16 @@ static struct mapping describe(const struct cb_vma_info *vma)
     return mapping;
 }
 
-static void append_line(struct text *text, const struct cb_vma_info *vma)
+int proc_append_mapping(struct text *text, const struct cb_vma_info *vma)
 {
     const struct mapping mapping = describe(vma);
     char line[160];
     int len = snprintf(line, sizeof(line), "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ",
                        (unsigned long)vma->start, (unsigned long)vma->end,
                        vma->flags & CB_VMA_READ ? 'r' : '-', vma->flags & CB_VMA_WRITE ? 'w' : '-',
-                       vma->flags & CB_VMA_EXEC ? 'x' : '-',
-                       vma->flags & CB_VMA_SHARED ? 's' : 'p', (unsigned long)vma->offset,
-                       mapping.dev_major, mapping.dev_minor, (unsigned long)mapping.ino);
+                       vma->flags & CB_VMA_EXEC ? 'x' : '-', vma->flags & CB_VMA_SHARED ? 's' : 'p',
+                       (unsigned long)vma->offset, mapping.dev_major, mapping.dev_minor,
+                       (unsigned long)mapping.ino);
 
     text_append(text, line, (size_t)len);
     if (vma->name[0] != '\0') {
@@ -49,6 +49,7 @@ static void append_line(struct text *text, const struct cb_vma_info *vma)
                     CB_NAME_LEN, vma->name, mapping.is_deleted ? " (deleted)" : "");
     }
     text_append(text, "\n", 1);
+    return len;
 }
 
 int proc_pid_maps(const struct proc_key *key, const struct caller *caller, struct text *text)
@@ -65,7 +66,7 @@ int proc_pid_maps(const struct proc_key *key, const struct caller *caller, struc
     }
     const struct cb_vma_info *vmas = records;
     for (size_t i = 0; i < (size_t)len / sizeof(struct cb_vma_info); i++) {
-        append_line(text, &vmas[i]);
+        proc_append_mapping(text, &vmas[i]);
     }
     free(records);
     return 0;

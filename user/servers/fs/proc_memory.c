@@ -77,11 +77,10 @@ int proc_vmstat(const struct proc_key *key, const struct caller *caller, struct 
     if (error != 0) {
         return error;
     }
-    text_printf(text, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\nnr_shmem %lu\n",
-                (unsigned long)(info.free / FS_PAGE_SIZE),
-                (unsigned long)(info.anon / FS_PAGE_SIZE),
-                (unsigned long)(info.shmem / FS_PAGE_SIZE),
-                (unsigned long)(info.shmem / FS_PAGE_SIZE));
+    text_printf(
+        text, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\nnr_shmem %lu\n",
+        (unsigned long)(info.free / FS_PAGE_SIZE), (unsigned long)(info.anon / FS_PAGE_SIZE),
+        (unsigned long)(info.shmem / FS_PAGE_SIZE), (unsigned long)(info.shmem / FS_PAGE_SIZE));
     text_printf(text, "nr_slab_unreclaimable %lu\nnr_kernel_stack %lu\nnr_page_table_pages %lu\n",
                 (unsigned long)(info.slab / FS_PAGE_SIZE),
                 (unsigned long)(info.kernel_stacks / 1024),

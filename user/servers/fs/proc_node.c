@@ -8,6 +8,7 @@
 #include "proc.h"
 
 #define FIRST_PROCESS_POSITION 256u /* names of the table come before the processes */
+#define SNAPSHOT_MAX           (64u << 20)
 #define ROOT_INO               1u
 
 static const struct node_ops proc_node_ops;
@@ -23,6 +24,13 @@ int proc_info(const struct proc_key *key, struct cb_proc_info *info)
 {
     return cb_kinfo(CB_KINFO_PROC, key->pid, info, sizeof(*info)) == (long)sizeof(*info) ? 0
                                                                                          : -ESRCH;
+}
+
+void proc_show_reader(struct cb_proc_info *info, const struct caller *caller)
+{
+    if (info->pid == caller->pid && info->state != 'Z') {
+        info->state = 'R';
+    }
 }
 
 int proc_may_inspect(const struct proc_key *key, const struct caller *caller)
@@ -57,6 +65,9 @@ long proc_snapshot(enum cb_kinfo_kind kind, int pid, size_t record_size, void **
         }
         free(buf);
         capacity *= 4;
+        if (capacity > SNAPSHOT_MAX) {
+            return -ENOMEM;
+        }
     }
 }
 
@@ -79,18 +90,23 @@ static uint64_t ino_of(const struct proc_key *key)
     return (hash & 0xffffffffu) | 0x100000000u;
 }
 
+static uint32_t type_of(const struct proc_entry *entry)
+{
+    switch (entry->kind) {
+    case PROC_FILE:
+        return S_IFREG;
+    case PROC_LINK:
+        return S_IFLNK;
+    default:
+        return S_IFDIR;
+    }
+}
+
 static uint32_t mode_of(const struct proc_key *key)
 {
     const struct proc_entry *entry = key->entry;
-    uint32_t mode = entry->mode;
 
-    if (entry->kind == PROC_FILE) {
-        return S_IFREG | mode;
-    }
-    if (entry->kind == PROC_LINK) {
-        return S_IFLNK | (entry->link_mode != NULL ? entry->link_mode(key) : mode);
-    }
-    return S_IFDIR | mode;
+    return type_of(entry) | (entry->link_mode != NULL ? entry->link_mode(key) : entry->mode);
 }
 
 static int create(struct node *up, struct mount *mount, struct proc_key key, struct node **out)
@@ -171,36 +187,50 @@ static bool has_fd(int32_t pid, int32_t fd)
     return is_found;
 }
 
+/* From a directory's key to that of the child with this number. */
+static void key_of_number(struct proc_key *key, int32_t number)
+{
+    switch (key->entry->kind) {
+    case PROC_DIR_ROOT:
+        *key = (struct proc_key){.entry = &process_entry, .pid = number};
+        break;
+    case PROC_DIR_TASK:
+        key->entry = &task_entry;
+        key->tid = number;
+        break;
+    default:
+        key->entry = key->entry->children;
+        key->fd = number;
+        break;
+    }
+}
+
+static bool has_number(const struct proc_key *key, int32_t number)
+{
+    const struct proc_key process = {.pid = number};
+    struct cb_proc_info info;
+
+    switch (key->entry->kind) {
+    case PROC_DIR_ROOT:
+        return number != 0 && proc_info(&process, &info) == 0;
+    case PROC_DIR_TASK:
+        return has_thread(key->pid, number);
+    case PROC_DIR_FDS:
+        return has_fd(key->pid, number);
+    default:
+        return false;
+    }
+}
+
 /* The names that are numbers. */
 static int lookup_number(struct node *dir, int32_t number, struct node **found)
 {
     struct proc_key key = dir->proc;
-    struct cb_proc_info info;
 
-    switch (key.entry->kind) {
-    case PROC_DIR_ROOT:
-        key = (struct proc_key){.entry = &process_entry, .pid = number};
-        if (number == 0 || proc_info(&key, &info) != 0) {
-            return -ENOENT;
-        }
-        break;
-    case PROC_DIR_TASK:
-        if (!has_thread(key.pid, number)) {
-            return -ENOENT;
-        }
-        key.entry = &task_entry;
-        key.tid = number;
-        break;
-    case PROC_DIR_FDS:
-        if (!has_fd(key.pid, number)) {
-            return -ENOENT;
-        }
-        key.entry = key.entry->children;
-        key.fd = number;
-        break;
-    default:
+    if (!has_number(&key, number)) {
         return -ENOENT;
     }
+    key_of_number(&key, number);
     return create(dir, dir->mount, key, found);
 }
 
@@ -209,8 +239,8 @@ static bool has_named_children(const struct proc_entry *entry)
     return entry->kind == PROC_DIR || entry->kind == PROC_DIR_ROOT;
 }
 
-static int proc_lookup(struct node *dir, const struct caller *caller, const char *name,
-                       size_t len, struct node **found)
+static int proc_lookup(struct node *dir, const struct caller *caller, const char *name, size_t len,
+                       struct node **found)
 {
     (void)caller;
     int32_t number;
@@ -232,13 +262,11 @@ static int proc_lookup(struct node *dir, const struct caller *caller, const char
     return -ENOENT;
 }
 
-static bool tell(struct node *dir, uint64_t *position, struct name_sink *sink,
-                 struct proc_key key, const char *name, uint64_t next)
+static bool tell(struct node *dir, uint64_t *position, struct name_sink *sink, struct proc_key key,
+                 const char *name, uint64_t next)
 {
-    uint32_t type = mode_of(&key) & S_IFMT;
-
     (void)dir;
-    if (!sink->take(sink, name, strlen(name), ino_of(&key), type, next)) {
+    if (!sink->take(sink, name, strlen(name), ino_of(&key), type_of(key.entry), next)) {
         return false;
     }
     *position = next;
@@ -260,21 +288,27 @@ static bool list_table(struct node *dir, uint64_t *position, struct name_sink *s
     return true;
 }
 
+/* Where the numbers of a directory come from. The number is the first member of a record. */
+struct numbers {
+    enum cb_kinfo_kind kind;
+    size_t size; /* of one record */
+};
+
+static const struct numbers numbers_of[] = {
+    [PROC_DIR_ROOT] = {CB_KINFO_PROC_LIST, sizeof(int32_t)},
+    [PROC_DIR_TASK] = {CB_KINFO_THREADS, sizeof(int32_t)},
+    [PROC_DIR_FDS] = {CB_KINFO_FDS, sizeof(struct cb_fd_info)},
+};
+
 /* Numbered names, ascending; number n has position base + n. */
 static void list_numbers(struct node *dir, uint64_t *position, struct name_sink *sink,
                          uint64_t base)
 {
-    bool is_fds = dir->proc.entry->kind == PROC_DIR_FDS;
-    bool is_root = dir->proc.entry->kind == PROC_DIR_ROOT;
-    size_t size = is_fds ? sizeof(struct cb_fd_info) : sizeof(int32_t);
-    enum cb_kinfo_kind kind = is_fds    ? CB_KINFO_FDS
-                              : is_root ? CB_KINFO_PROC_LIST
-                                        : CB_KINFO_THREADS;
+    const struct numbers *numbers = &numbers_of[dir->proc.entry->kind];
     void *records;
-    long len = proc_snapshot(kind, dir->proc.pid, size, &records);
+    long len = proc_snapshot(numbers->kind, dir->proc.pid, numbers->size, &records);
 
-    for (long at = 0; at + (long)size <= len; at += (long)size) {
-        /* A descriptor's number is the first member of its record. */
+    for (long at = 0; at + (long)numbers->size <= len; at += (long)numbers->size) {
         int32_t number;
         memcpy(&number, (const char *)records + at, sizeof(number));
         struct proc_key key = dir->proc;
@@ -282,10 +316,7 @@ static void list_numbers(struct node *dir, uint64_t *position, struct name_sink 
         if (base + (uint64_t)number < *position) {
             continue;
         }
-        key.entry = is_fds ? key.entry->children : is_root ? &process_entry : &task_entry;
-        key.pid = is_root ? number : key.pid;
-        key.tid = is_root || is_fds ? key.tid : number;
-        key.fd = is_fds ? number : key.fd;
+        key_of_number(&key, number);
         snprintf(name, sizeof(name), "%d", number);
         if (!tell(dir, position, sink, key, name, base + (uint64_t)number + 1)) {
             break;
@@ -328,6 +359,32 @@ static struct node *proc_jump(struct node *link, const struct caller *caller)
     return entry->jump != NULL ? entry->jump(&link->proc, caller) : NULL;
 }
 
+static bool proc_descriptor(struct node *link, const struct caller *caller,
+                            struct descriptor *found)
+{
+    const struct proc_entry *entry = link->proc.entry;
+
+    return entry->descriptor != NULL && entry->descriptor(&link->proc, caller, found);
+}
+
+static int proc_open_in_kernel(struct node *file, const struct caller *caller, uint32_t flags)
+{
+    const struct proc_key *key = &file->proc;
+    enum cb_kernel_file kind = key->entry->kernel_file;
+
+    if (kind == 0) {
+        return -ENOSYS;
+    }
+    int error = key->pid != 0 ? proc_may_inspect(key, caller) : 0;
+    if (error != 0) {
+        return error;
+    }
+    if (kind == CB_KERNEL_FILE_PAGEMAP && caller->uid == 0) {
+        kind = CB_KERNEL_FILE_PAGEMAP_FRAMES;
+    }
+    return cb_kernel_file(kind, key->pid, flags);
+}
+
 static int proc_generate(struct node *file, const struct caller *caller, struct text *text)
 {
     const struct proc_entry *entry = file->proc.entry;
@@ -348,9 +405,12 @@ static size_t own_name(const struct proc_key *key, char *buf, size_t size)
 {
     bool is_numbered = key->entry == &process_entry || key->entry == &task_entry ||
                        (key->up != NULL && key->up->proc.entry->kind == PROC_DIR_FDS);
-    int32_t number = key->entry == &process_entry ? key->pid
-                     : key->entry == &task_entry  ? key->tid
-                                                  : key->fd;
+    int32_t number = key->fd;
+    if (key->entry == &process_entry) {
+        number = key->pid;
+    } else if (key->entry == &task_entry) {
+        number = key->tid;
+    }
     int len = is_numbered ? snprintf(buf, size, "%d", number)
                           : snprintf(buf, size, "%s", key->entry->name);
     return (size_t)len < size ? (size_t)len : size - 1;
@@ -380,6 +440,8 @@ static const struct node_ops proc_node_ops = {
     .parent = proc_parent,
     .read_link = proc_read_link,
     .jump = proc_jump,
+    .descriptor = proc_descriptor,
+    .open_in_kernel = proc_open_in_kernel,
     .generate = proc_generate,
     .accept = proc_accept,
     .name = proc_name,

@@ -26,10 +26,9 @@ static void append_times(struct text *text, const struct cb_proc_info *info)
     text_printf(text, " %lu %lu %lu %lu %lu %lu %ld %ld %d %d %u 0 %lu",
                 (unsigned long)info->minor_faults, 0ul, (unsigned long)info->major_faults, 0ul,
                 (unsigned long)proc_ticks(info->utime_ns),
-                (unsigned long)proc_ticks(info->stime_ns),
-                (long)proc_ticks(info->child_utime_ns), (long)proc_ticks(info->child_stime_ns),
-                info->priority, info->nice, info->nr_threads,
-                (unsigned long)proc_ticks(info->start_ns));
+                (unsigned long)proc_ticks(info->stime_ns), (long)proc_ticks(info->child_utime_ns),
+                (long)proc_ticks(info->child_stime_ns), info->priority, info->nice,
+                info->nr_threads, (unsigned long)proc_ticks(info->start_ns));
 }
 
 static void append_memory(struct text *text, const struct cb_proc_info *info, bool shows_addresses)
@@ -55,6 +54,7 @@ int proc_pid_stat(const struct proc_key *key, const struct caller *caller, struc
     if (error != 0) {
         return error;
     }
+    proc_show_reader(&info, caller);
     bool shows_addresses = proc_may_inspect(key, caller) == 0 && info.state != 'Z';
     text_printf(text, "%d (%.*s) %c %d %d %d %d %d %u", shown_id(key), CB_COMM_LEN, info.comm,
                 (int)info.state, info.ppid, info.pgid, info.sid, info.tty_nr, info.tty_pgid,
@@ -63,8 +63,8 @@ int proc_pid_stat(const struct proc_key *key, const struct caller *caller, struc
     append_memory(text, &info, shows_addresses);
     text_printf(text, " %lu %lu %lu %lu %d 0 0 %d %d %u %u 0 0 0",
                 (unsigned long)info.sig_pending & low31, (unsigned long)info.sig_blocked & low31,
-                (unsigned long)info.sig_ignored & low31, (unsigned long)info.sig_caught & low31,
-                0, info.exit_signal, info.cpu, info.rt_priority, info.policy);
+                (unsigned long)info.sig_ignored & low31, (unsigned long)info.sig_caught & low31, 0,
+                info.exit_signal, info.cpu, info.rt_priority, info.policy);
     if (shows_addresses) {
         text_printf(text, " %lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)info.start_data,
                     (unsigned long)info.end_data, (unsigned long)info.start_brk,
@@ -89,7 +89,7 @@ int proc_pid_statm(const struct proc_key *key, const struct caller *caller, stru
     text_printf(text, "%lu %lu %lu %lu 0 %lu 0\n", (unsigned long)(info.vm_size / FS_PAGE_SIZE),
                 (unsigned long)((info.rss_anon + shared) / FS_PAGE_SIZE),
                 (unsigned long)(shared / FS_PAGE_SIZE),
-                (unsigned long)(info.vm_exe / FS_PAGE_SIZE),
+                (unsigned long)(proc_text_size(&info) / FS_PAGE_SIZE),
                 (unsigned long)((info.vm_data + info.vm_stack) / FS_PAGE_SIZE));
     return 0;
 }

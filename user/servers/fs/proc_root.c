@@ -1,4 +1,4 @@
-/* Files about the whole system: stat, uptime, loadavg, version, mounts. */
+/* Files about the whole system: stat, uptime, loadavg, version, lock_stat, mounts. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,7 @@ int proc_devices(const struct proc_key *key, const struct caller *caller, struct
     (void)key;
     (void)caller;
     text_printf(text, "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n"
+                      " 10 misc\n"
                       "\nBlock devices:\n");
     return 0;
 }
@@ -41,7 +42,8 @@ int proc_filesystems(const struct proc_key *key, const struct caller *caller, st
 {
     (void)key;
     (void)caller;
-    text_printf(text, "nodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tramfs\n");
+    text_printf(text, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdebugfs\n"
+                      "nodev\tramfs\n");
     return 0;
 }
 
@@ -98,11 +100,10 @@ int proc_uptime(const struct proc_key *key, const struct caller *caller, struct 
 
 static void append_cpu(struct text *text, const char *name, const struct cb_cpu_times *times)
 {
-    text_printf(text, "%s %lu 0 %lu %lu 0 %lu 0 0 0 0\n", name,
-                (unsigned long)proc_ticks(times->user_ns),
-                (unsigned long)proc_ticks(times->system_ns),
-                (unsigned long)proc_ticks(times->idle_ns),
-                (unsigned long)proc_ticks(times->irq_ns));
+    text_printf(
+        text, "%s %lu 0 %lu %lu 0 %lu 0 0 0 0\n", name, (unsigned long)proc_ticks(times->user_ns),
+        (unsigned long)proc_ticks(times->system_ns), (unsigned long)proc_ticks(times->idle_ns),
+        (unsigned long)proc_ticks(times->irq_ns));
 }
 
 int proc_stat(const struct proc_key *key, const struct caller *caller, struct text *text)
@@ -164,6 +165,25 @@ static void append_escaped(struct text *text, const char *path)
     }
 }
 
+int proc_lock_stat(const struct proc_key *key, const struct caller *caller, struct text *text)
+{
+    void *records;
+    long len = proc_snapshot(CB_KINFO_LOCKS, 0, sizeof(struct cb_lock_stats), &records);
+    const struct cb_lock_stats *locks = records;
+
+    (void)key;
+    (void)caller;
+    if (len < 0) {
+        return (int)len;
+    }
+    text_printf(text, "%-20s %s\n", "lock", "contentions");
+    for (size_t i = 0; i < (size_t)len / sizeof(*locks); i++) {
+        text_printf(text, "%-20s %lu\n", locks[i].name, (unsigned long)locks[i].contended);
+    }
+    free(records);
+    return 0;
+}
+
 int proc_mounts(const struct proc_key *key, const struct caller *caller, struct text *text)
 {
     (void)key;
@@ -182,8 +202,7 @@ int proc_mountinfo(const struct proc_key *key, const struct caller *caller, stru
     (void)caller;
     for (const struct mount *mount = mount_first(); mount != NULL; mount = mount->next) {
         const struct mount *parent = mount->covered != NULL ? mount->covered->mount : mount;
-        text_printf(text, "%u %u %d:%u / ", mount->minor, parent->minor, MOUNT_MAJOR,
-                    mount->minor);
+        text_printf(text, "%u %u %d:%u / ", mount->minor, parent->minor, MOUNT_MAJOR, mount->minor);
         append_escaped(text, mount->point);
         text_printf(text, " %s - %s %s rw\n", mount->options, mount->type, mount->source);
     }

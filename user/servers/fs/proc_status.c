@@ -46,6 +46,15 @@ static void append_kib(struct text *text, const char *name, uint64_t bytes)
     text_printf(text, "%s:\t%8lu kB\n", name, (unsigned long)(bytes / 1024));
 }
 
+/* The program's own code; other executable mappings are libraries. */
+uint64_t proc_text_size(const struct cb_proc_info *info)
+{
+    uint64_t start = info->start_code / FS_PAGE_SIZE * FS_PAGE_SIZE;
+    uint64_t end = (info->end_code + FS_PAGE_SIZE - 1) / FS_PAGE_SIZE * FS_PAGE_SIZE;
+
+    return end - start < info->vm_exe ? end - start : info->vm_exe;
+}
+
 static void append_memory(struct text *text, const struct cb_proc_info *info)
 {
     uint64_t rss = info->rss_anon + info->rss_file + info->rss_shmem;
@@ -61,8 +70,8 @@ static void append_memory(struct text *text, const struct cb_proc_info *info)
     append_kib(text, "RssShmem", info->rss_shmem);
     append_kib(text, "VmData", info->vm_data);
     append_kib(text, "VmStk", info->vm_stack);
-    append_kib(text, "VmExe", info->vm_exe);
-    append_kib(text, "VmLib", 0);
+    append_kib(text, "VmExe", proc_text_size(info));
+    append_kib(text, "VmLib", info->vm_exe - proc_text_size(info));
     append_kib(text, "VmPTE", info->vm_page_tables);
     append_kib(text, "VmSwap", 0);
     append_kib(text, "HugetlbPages", 0);
@@ -78,8 +87,8 @@ static void append_signals(struct text *text, const struct cb_proc_info *info)
                 (unsigned long)info->sig_blocked);
     text_printf(text, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", (unsigned long)info->sig_ignored,
                 (unsigned long)info->sig_caught);
-    text_printf(text, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0,
-                (unsigned long)caps, (unsigned long)caps);
+    text_printf(text, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0, (unsigned long)caps,
+                (unsigned long)caps);
     text_printf(text, "CapBnd:\t%016lx\nCapAmb:\t%016x\n", (unsigned long)ALL_CAPABILITIES, 0);
     text_printf(text, "NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n");
     text_printf(text, "Speculation_Store_Bypass:\tvulnerable\n"
@@ -123,10 +132,10 @@ int proc_pid_status(const struct proc_key *key, const struct caller *caller, str
     struct cb_proc_info info;
     int error = proc_info(key, &info);
 
-    (void)caller;
     if (error != 0) {
         return error;
     }
+    proc_show_reader(&info, caller);
     append_identity(text, &info, key->tid != 0 ? key->tid : info.pid);
     if (info.state != 'Z' && info.state != 'X') {
         append_memory(text, &info);

@@ -108,12 +108,20 @@ static const struct sysctl file_max = {.value = "9223372036854775807"};
 static const struct sysctl nr_open = {.value = "1048576"};
 static const struct sysctl pipe_max = {.value = "1048576"};
 
-#define SYSCTL(file, value) {.name = (file), .kind = PROC_FILE, .mode = 0444, .sysctl = &(value), \
-                             .generate = proc_sysctl_read, .accept = proc_sysctl_write}
-#define SYSCTL_RW(file, value) {.name = (file), .kind = PROC_FILE, .mode = 0644, \
-                                .sysctl = &(value), .generate = proc_sysctl_read, \
-                                .accept = proc_sysctl_write}
-#define FOLDER(file, table) {.name = (file), .kind = PROC_DIR, .mode = 0555, .children = (table)}
+#define SYSCTL(file, value)                                                                        \
+    {                                                                                              \
+        .name = (file), .kind = PROC_FILE, .mode = 0444, .sysctl = &(value),                       \
+        .generate = proc_sysctl_read, .accept = proc_sysctl_write                                  \
+    }
+#define SYSCTL_RW(file, value)                                                                     \
+    {                                                                                              \
+        .name = (file), .kind = PROC_FILE, .mode = 0644, .sysctl = &(value),                       \
+        .generate = proc_sysctl_read, .accept = proc_sysctl_write                                  \
+    }
+#define FOLDER(file, table)                                                                        \
+    {                                                                                              \
+        .name = (file), .kind = PROC_DIR, .mode = 0555, .children = (table)                        \
+    }
 
 static const struct proc_entry random_entries[] = {
     SYSCTL("boot_id", boot_id),
@@ -160,14 +168,10 @@ static const struct proc_entry vm_entries[] = {
 };
 
 static const struct proc_entry fs_entries[] = {
-    SYSCTL("file-max", file_max),
-    SYSCTL("nr_open", nr_open),
-    SYSCTL("pipe-max-size", pipe_max),
-    SYSCTL("protected_hardlinks", zero),
-    SYSCTL("protected_symlinks", zero),
-    SYSCTL("suid_dumpable", zero),
-    SYSCTL("lease-break-time", one),
-    {0},
+    SYSCTL("file-max", file_max),       SYSCTL("nr_open", nr_open),
+    SYSCTL("pipe-max-size", pipe_max),  SYSCTL("protected_hardlinks", zero),
+    SYSCTL("protected_symlinks", zero), SYSCTL("suid_dumpable", zero),
+    SYSCTL("lease-break-time", one),    {0},
 };
 
 const struct proc_entry proc_sys_entries[] = {

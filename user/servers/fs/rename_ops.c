@@ -185,9 +185,8 @@ static int rename_names(const struct renaming *renaming)
     if ((renaming->flags & FLAG_EXCHANGE) == 0) {
         return move(renaming);
     }
-    error = dir_exchange(
-        dir_find(renaming->from.dir, renaming->from.name, renaming->from.name_len),
-        dir_find(renaming->to.dir, renaming->to.name, renaming->to.name_len));
+    error = dir_exchange(dir_find(renaming->from.dir, renaming->from.name, renaming->from.name_len),
+                         dir_find(renaming->to.dir, renaming->to.name, renaming->to.name_len));
     if (error == 0) {
         touch_all(renaming);
     }

@@ -1,6 +1,8 @@
 /* The state in which the server begins: the root, and what is mounted below it. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include "dax.h"
 #include "dev.h"
 #include "fs.h"
 #include "mount.h"
@@ -43,6 +45,40 @@ int fs_start(void)
     return error == 0 && cookie != FS_ROOT_COOKIE ? -EINVAL : error;
 }
 
+/* /sys, as far as there is something to find in it. */
+static int mount_sys(struct node *root)
+{
+    struct mount *sys;
+    struct mount *debug;
+    struct node *kernel;
+    int error = mount_below(root, "sys", "/sys", "sysfs", 0555, &sys);
+
+    if (error == 0) {
+        error = make_directory(sys->root, "kernel", 0755, &kernel);
+    }
+    if (error == 0) {
+        error = mount_below(kernel, "debug", "/sys/kernel/debug", "debugfs", 0700, &debug);
+        node_put(kernel);
+    }
+    return error == 0 ? dev_add(debug->root, "gup_test") : error;
+}
+
+/* A direct device that holds something else is left alone: whoever knows it mounts it. */
+static int mount_dax(struct node *root)
+{
+    struct mount *mount;
+
+    if (!dax_exists(0)) {
+        return 0;
+    }
+    int error = mount_below(root, "dax", "/dax", "daxfs", 0755, &mount);
+    if (error != 0 && error != -ENOMEM) {
+        fprintf(stderr, "fs: /dev/dax0 is not mounted: %s\n", strerror(-error));
+        error = 0;
+    }
+    return error;
+}
+
 int fs_mount_standard(void)
 {
     struct node *root = mount_root();
@@ -59,6 +95,12 @@ int fs_mount_standard(void)
     }
     if (error == 0) {
         error = mount_below(dev->root, "shm", "/dev/shm", "tmpfs", 01777, &mount);
+    }
+    if (error == 0) {
+        error = mount_sys(root);
+    }
+    if (error == 0) {
+        error = mount_dax(root);
     }
     if (error == 0) {
         error = make_directory(root, "tmp", 01777, &tmp);

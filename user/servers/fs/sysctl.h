@@ -5,9 +5,9 @@
 #include <text.h>
 
 struct sysctl {
-    const char *value;                 /* a value that never changes, or NULL: ask read */
-    void (*read)(struct text *text);   /* without the newline */
-    long (*write)(const char *text);   /* a NUL-terminated line -> 0 or -errno; absent: read-only */
+    const char *value;               /* a value that never changes, or NULL: ask read */
+    void (*read)(struct text *text); /* without the newline */
+    long (*write)(const char *text); /* a NUL-terminated line -> 0 or -errno; absent: read-only */
 };
 
 #endif

@@ -19,7 +19,7 @@ enum waiter_kind {
 struct waiter {
     struct waiter *next;
     enum waiter_kind kind;
-    uint64_t cookie; /* of the open file; for WAITER_FIFO_OPEN the one being opened */
+    uint64_t cookie;   /* of the open file; for WAITER_FIFO_OPEN the one being opened */
     struct node *node; /* held */
     struct cb_reply reply;
     uint64_t len;  /* bytes wanted */

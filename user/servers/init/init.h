@@ -53,7 +53,6 @@ void session_end(void);
 /* shutdown.c */
 
 /** shutdown_now() - end every program but the servers, then the machine. Does not return. */
-void shutdown_now(const struct init_servers *servers, int reboot_command)
-    __attribute__((noreturn));
+void shutdown_now(const struct init_servers *servers, int reboot_command) __attribute__((noreturn));
 
 #endif

@@ -131,8 +131,8 @@ static bool reap(const struct init_servers *servers, pid_t session, int *session
 static void run_until_end(const struct init_servers *servers, const struct command *command,
                           const sigset_t *while_waiting)
 {
-    pid_t session = command != NULL ? session_start(command->argv[0], command->argv, false)
-                                    : start_shell();
+    pid_t session =
+        command != NULL ? session_start(command->argv[0], command->argv, false) : start_shell();
 
     while (end_signal == 0) {
         int status = 0;

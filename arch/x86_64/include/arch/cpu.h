@@ -135,6 +135,21 @@ static ALWAYS_INLINE bool irqs_enabled(void)
     return irq_flags_enabled(flags);
 }
 
+/**
+ * cpu_hold_interrupts() - keep external interrupts of this CPU waiting, irq_enable() or not.
+ * cpu_release_interrupts() - let them come again.
+ */
+static inline void cpu_hold_interrupts(void)
+{
+    /* No interrupt has a priority above the highest class (SDM 3A 10.8.6.1). */
+    __asm__ volatile("movq %0, %%cr8" : : "r"(15ull) : "memory");
+}
+
+static inline void cpu_release_interrupts(void)
+{
+    __asm__ volatile("movq %0, %%cr8" : : "r"(0ull) : "memory");
+}
+
 /** cpu_relax() - the body of a loop that waits for another CPU. */
 static ALWAYS_INLINE void cpu_relax(void)
 {
@@ -184,6 +199,7 @@ struct cpu_features {
     bool has_tsc_deadline;
     bool has_rdrand;
     bool has_rdtscp;
+    bool is_virtual; /* a hypervisor may stop this CPU at any time */
     u32 max_leaf;
     u32 hwcap;          /* CPUID 1 EDX, which Linux gives programs as AT_HWCAP */
     u32 physical_bits;  /* width of a physical address */

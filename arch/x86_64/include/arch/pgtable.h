@@ -138,6 +138,18 @@ static inline void pte_clear_write(struct pte *slot)
     __atomic_fetch_and(&slot->bits, ~PTE_BIT_WRITE, __ATOMIC_ACQ_REL);
 }
 
+/** pte_clear_tracked() - take write and soft_dirty away: the next write faults and is seen. */
+static inline void pte_clear_tracked(struct pte *slot)
+{
+    __atomic_fetch_and(&slot->bits, ~(PTE_BIT_WRITE | PTE_BIT_SOFT_DIRTY), __ATOMIC_ACQ_REL);
+}
+
+/** pte_clear_accessed() - as if nobody had used the page yet. */
+static inline void pte_clear_accessed(struct pte *slot)
+{
+    __atomic_fetch_and(&slot->bits, ~PTE_BIT_ACCESSED, __ATOMIC_ACQ_REL);
+}
+
 static inline bool pte_is_same(struct pte a, struct pte b)
 {
     return a.bits == b.bits;
@@ -321,6 +333,12 @@ static inline struct pte pte_without_soft_dirty(struct pte pte)
 static inline struct pte pte_carry(struct pte pte, struct pte from)
 {
     return (struct pte){(pte.bits & ~PTE_CARRIED_MASK) | (from.bits & PTE_CARRIED_MASK)};
+}
+
+/** pte_union() - every bit of both: for a test that is made once for many entries. */
+static inline struct pte pte_union(struct pte a, struct pte b)
+{
+    return (struct pte){a.bits | b.bits};
 }
 
 /* Entries without a page in place. */

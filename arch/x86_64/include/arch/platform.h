@@ -31,6 +31,14 @@ void platform_init(const struct boot_info *info);
  */
 u32 platform_smp_start(void);
 
+/**
+ * platform_persistent_memory() - the @nth range of memory that outlives the machine's power.
+ * @start: out, with @end: physical, as the firmware says it
+ *
+ * Return: false if there are fewer.
+ */
+bool platform_persistent_memory(u32 nth, u64 *start, u64 *end);
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 /** arch_clock_ns() - nanoseconds since the kernel started; the same on every CPU. Any context. */
@@ -63,9 +71,6 @@ enum ipi_wait { IPI_NO_WAIT, IPI_WAIT };
  *          calls of others, so that two callers with interrupts off never wait for each other.
  */
 void arch_ipi_call(u64 mask, void (*fn)(void *), void *arg, enum ipi_wait wait);
-
-/** arch_nmi_backtrace_all() - every other CPU prints its backtrace, one after the other. */
-void arch_nmi_backtrace_all(void);
 
 /** arch_nmi_stop_all() - the other CPUs stop for good, each after printing its backtrace. */
 void arch_nmi_stop_all(void);

@@ -19,7 +19,7 @@ struct signal_frame_request {
     u64 handler;
     u64 restorer;
     u64 saved_mask; /* what sigreturn restores */
-    u64 stack_base;    /* alternate stack that the handler must stay on, or 0 for any memory */
+    u64 stack_base; /* alternate stack that the handler must stay on, or 0 for any memory */
     u64 stack_size;
     bool enters_stack; /* start at the top of it; otherwise go on below the stack pointer */
     const struct sigaltstack_abi *altstack; /* what uc_stack shows */

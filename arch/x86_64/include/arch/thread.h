@@ -74,9 +74,6 @@ void arch_thread_init_kernel(struct arch_thread *arch, void (*fn)(void *), void 
  */
 void arch_thread_init_user(struct arch_thread *arch, const struct trapframe *from);
 
-/** arch_thread_frame_pointer() - where the chain of frames of a thread that does not run begins. */
-u64 arch_thread_frame_pointer(const struct arch_thread *arch);
-
 /** arch_thread_trapframe() - the user's registers at the top of the kernel stack. */
 static inline struct trapframe *arch_thread_trapframe(const struct arch_thread *arch)
 {

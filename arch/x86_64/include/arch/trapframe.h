@@ -108,11 +108,6 @@ static inline u64 tf_ip(const struct trapframe *tf)
     return tf->rip;
 }
 
-static inline void tf_set_ip(struct trapframe *tf, u64 ip)
-{
-    tf->rip = ip;
-}
-
 static inline u64 tf_sp(const struct trapframe *tf)
 {
     return tf->rsp;

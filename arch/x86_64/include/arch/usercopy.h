@@ -19,14 +19,11 @@ MUST_CHECK size_t arch_copy_user(void *to, const void *from, size_t len);
 MUST_CHECK size_t arch_clear_user(void *to, size_t len);
 
 /** arch_load_user_u32() and the other widths - one load. Return: 0 or -EFAULT. */
-MUST_CHECK int arch_load_user_u16(u16 *value, const void *from);
 MUST_CHECK int arch_load_user_u32(u32 *value, const void *from);
 MUST_CHECK int arch_load_user_u64(u64 *value, const void *from);
 MUST_CHECK int arch_load_user_u8(u8 *value, const void *from);
 
 /** arch_store_user_u32() and the other widths - one store. Return: 0 or -EFAULT. */
-MUST_CHECK int arch_store_user_u8(void *to, u8 value);
-MUST_CHECK int arch_store_user_u16(void *to, u16 value);
 MUST_CHECK int arch_store_user_u32(void *to, u32 value);
 MUST_CHECK int arch_store_user_u64(void *to, u64 value);
 

@@ -7,8 +7,6 @@
 #define ELF_IDENT_SIZE 16
 #define ELFCLASS64     2
 #define ELFDATA2LSB    1
-#define EI_CLASS       4
-#define EI_DATA        5
 
 #define ET_EXEC   2
 #define ET_DYN    3

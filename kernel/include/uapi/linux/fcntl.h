@@ -113,11 +113,6 @@
 #define EFD_CLOEXEC   O_CLOEXEC
 #define EFD_NONBLOCK  O_NONBLOCK
 
-#define SPLICE_F_MOVE     1u
-#define SPLICE_F_NONBLOCK 2u
-#define SPLICE_F_MORE     4u
-#define SPLICE_F_GIFT     8u
-
 #define UTIME_NOW  0x3fffffff
 #define UTIME_OMIT 0x3ffffffe
 
@@ -132,5 +127,12 @@ struct flock {
 };
 
 _Static_assert(sizeof(struct flock) == 32, "ABI");
+
+/* splice(2), vmsplice(2), tee(2) */
+#define SPLICE_F_MOVE     0x01 /* a hint */
+#define SPLICE_F_NONBLOCK 0x02
+#define SPLICE_F_MORE     0x04 /* a hint */
+#define SPLICE_F_GIFT     0x08 /* a hint */
+#define SPLICE_F_ALL      0x0f
 
 #endif

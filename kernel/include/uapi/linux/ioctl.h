@@ -15,6 +15,10 @@
 #define IOC_SIZE(cmd) (((cmd) >> 16) & 0x3fffu)
 #define IOC_TYPE(cmd) (((cmd) >> 8) & 0xffu)
 
+/* The number of a command that moves @size bytes in the directions @dir. */
+#define IOC_MAKE(dir, type, nr, size)                                                              \
+    (((dir) << 30) | ((uint32_t)(size) << 16) | ((uint32_t)(type) << 8) | (uint32_t)(nr))
+
 #define FIONCLEX   0x5450
 #define FIOCLEX    0x5451
 #define FIONBIO    0x5421

@@ -1,0 +1,41 @@
+#ifndef MM_REMOTE_WINDOW_H
+#define MM_REMOTE_WINDOW_H
+
+#include <lib/compiler.h>
+#include <lib/types.h>
+#include <mm/gup_internal.h>
+
+/*
+ * A part of a range of some address space, its pages held, reached through the direct map. Shared
+ * by remote_copy.c and process_vm.c.
+ */
+
+#define REMOTE_WINDOW_PAGES 16
+
+struct remote_window {
+    struct mm *mm;      /* the caller keeps it alive */
+    u32 flags;          /* as struct gup_request's */
+    enum gup_mode mode; /* what is read may be held by reference, what is written is pinned */
+    struct page *pages[REMOTE_WINDOW_PAGES];
+    u64 nr_pages;
+    u64 offset; /* of the range's first byte in the first page */
+    u64 size;   /* bytes of the range that the pages hold */
+};
+
+/**
+ * remote_window_open() - hold the pages behind the first bytes of [addr, addr + len).
+ * @window: mm, flags and mode are set
+ * @len:    at least 1; the window may be smaller
+ *
+ * Context: thread; may sleep; no lock may be held.
+ * Return:  0, or the error for the first page: -EFAULT, -ENOMEM, -EINTR.
+ */
+MUST_CHECK int remote_window_open(struct remote_window *window, u64 addr, size_t len);
+
+/** remote_window_close() - give the pages back; after a write they are dirty. */
+void remote_window_close(struct remote_window *window);
+
+/** remote_window_at() - where byte @position of the window is, and how many follow in its page. */
+void *remote_window_at(const struct remote_window *window, u64 position, u64 *room);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * The operations of fuzz_ops that need more than the calls of every kernel: userfaultfd and
+ * pagemap; and what they share with the rest: the arena, the reply, the buffer.
+ */
+#ifndef COWBELL_TESTS_FUZZ_HOOKS_H
+#define COWBELL_TESTS_FUZZ_HOOKS_H
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE        4096ul
+#define ARENA_PAGES 288
+/* A page table ends in the middle of the arena, and so does a directory of them. */
+#define ARENA     ((char *)(0x100040000000ul - 128 * PAGE))
+#define ARENA_END (ARENA + ARENA_PAGES * PAGE)
+
+enum { BUFFER_MAX = 64 * 4096 };
+
+/** struct reply - what one step did in its process. */
+struct reply {
+    long result;
+    int error;
+    int signal;
+    int code;
+    long fault_offset;
+    uint64_t hash;
+    int pid;
+};
+
+static char buffer[BUFFER_MAX];
+static int uffd = -1;
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ (hash >> 29);
+}
+
+static void fill(char *p, size_t len, uint64_t seed)
+{
+    for (size_t i = 0; i < len; i++) {
+        p[i] = (char)(seed + i * 7 + (i >> 12));
+    }
+}
+
+/* Present, swapped, file page or shared, exclusively mapped, write-protected, soft-dirty. */
+static void pagemap(struct reply *reply, size_t page, size_t nr_pages)
+{
+    static uint64_t entries[ARENA_PAGES];
+    int fd = open("/proc/self/pagemap", O_RDONLY);
+    long n = pread(fd, entries, nr_pages * 8, (off_t)(((uintptr_t)ARENA / PAGE + page) * 8));
+
+    reply->result = n;
+    for (long i = 0; i < n / 8; i++) {
+        reply->hash = mix(reply->hash, entries[i] >> 55);
+    }
+    close(fd);
+}
+
+static long open_uffd(long features)
+{
+    struct uffdio_api api = {.api = UFFD_API, .features = (uint64_t)features};
+
+    uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    return uffd < 0 ? -1 : ioctl(uffd, UFFDIO_API, &api);
+}
+
+static void run_uffd(struct reply *reply, const char *name, const long *a)
+{
+    uint64_t start = (uintptr_t)ARENA + (uint64_t)a[0];
+    struct uffdio_range range = {start, (uint64_t)a[1]};
+
+    if (strcmp(name, "uffd_open") == 0) {
+        reply->result = open_uffd(a[0]);
+    } else if (strcmp(name, "uffd_close") == 0) {
+        reply->result = close(uffd);
+        uffd = -1;
+    } else if (strcmp(name, "uffd_register") == 0) {
+        struct uffdio_register request = {.range = range, .mode = (uint64_t)a[2]};
+
+        reply->result = ioctl(uffd, UFFDIO_REGISTER, &request);
+        reply->hash = request.ioctls;
+    } else if (strcmp(name, "uffd_unregister") == 0) {
+        reply->result = ioctl(uffd, UFFDIO_UNREGISTER, &range);
+    } else if (strcmp(name, "uffd_copy") == 0) {
+        struct uffdio_copy request = {
+            .dst = start, .src = (uintptr_t)buffer, .len = (uint64_t)a[1], .mode = (uint64_t)a[2]};
+
+        fill(buffer, (size_t)a[1] < BUFFER_MAX ? (size_t)a[1] : BUFFER_MAX, (uint64_t)a[3]);
+        reply->result = ioctl(uffd, UFFDIO_COPY, &request);
+        reply->hash = (uint64_t)request.copy;
+    } else if (strcmp(name, "uffd_zero") == 0) {
+        struct uffdio_zeropage request = {.range = range, .mode = (uint64_t)a[2]};
+
+        reply->result = ioctl(uffd, UFFDIO_ZEROPAGE, &request);
+        reply->hash = (uint64_t)request.zeropage;
+    } else if (strcmp(name, "uffd_protect") == 0) {
+        struct uffdio_writeprotect request = {.range = range, .mode = (uint64_t)a[2]};
+
+        reply->result = ioctl(uffd, UFFDIO_WRITEPROTECT, &request);
+    } else if (strcmp(name, "uffd_continue") == 0) {
+        struct uffdio_continue request = {.range = range, .mode = (uint64_t)a[2]};
+
+        reply->result = ioctl(uffd, UFFDIO_CONTINUE, &request);
+        reply->hash = (uint64_t)request.mapped;
+    }
+}
+
+#endif

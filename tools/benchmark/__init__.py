@@ -1,0 +1,1 @@
+"""The parts of `make bench`: running the guests, judging the numbers, drawing them."""

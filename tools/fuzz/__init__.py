@@ -1,0 +1,1 @@
+"""The parts of `make fuzz-diff`: making sequences, running them, shrinking them, printing them."""

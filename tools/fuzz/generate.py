@@ -1,0 +1,187 @@
+"""Make random sequences of memory calls. The same seed gives the same sequence.
+
+A step is (slot, operation, arguments); tests/user/fuzz_ops.c says what each operation does.
+Addresses are byte offsets into the arena. Most steps aim at what is likely to be mapped.
+"""
+import random
+
+PAGE = 4096
+ARENA_PAGES = 256       # the interpreter's arena is larger: a range may end behind this
+ZONE = 16               # pages; most ranges start and end near a zone's start
+HEAP_PAGES = 16
+NR_SLOTS = 4
+NR_FILES = 2
+
+PROT_READ, PROT_WRITE, PROT_EXEC = 1, 2, 4
+MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 1, 2, 0x10, 0x20
+MAP_LOCKED, MAP_NORESERVE, MAP_POPULATE, MAP_FIXED_NOREPLACE = 0x2000, 0x4000, 0x8000, 0x100000
+MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
+
+PROTECTIONS = [0, PROT_READ, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
+               PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, PROT_WRITE]
+# NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE REMOVE DONTFORK DOFORK HUGEPAGE NOHUGEPAGE DONTDUMP
+# DODUMP WIPEONFORK KEEPONFORK COLD PAGEOUT POPULATE_READ POPULATE_WRITE DONTNEED_LOCKED, and none.
+ADVICE = [0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 15, 16, 17, 18, 18, 19, 20, 21, 22, 22, 23, 23,
+          24, 77]
+PAGEOUT = 21
+FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE = 1, 2
+UFFD_FEATURES = (1 << 0) | (1 << 7)     # write-protect, and SIGBUS instead of a handler's answer
+
+WEIGHTS = {
+    "mmap": 14, "munmap": 5, "mprotect": 10, "madvise": 12, "mremap": 8, "write": 18, "read": 5,
+    "fork": 4, "exit": 2, "msync": 2, "mincore": 4, "mlock": 3, "munlock": 2, "pread": 3,
+    "pwrite": 3, "ftruncate": 2, "fallocate": 2, "brk": 3, "check": 4,
+}
+FEATURE_WEIGHTS = {
+    "process_vm": {"vm_read": 3, "vm_write": 3},
+    "pagemap": {"pagemap": 5},
+    "uffd": {"uffd_open": 2, "uffd_register": 5, "uffd_unregister": 2, "uffd_copy": 6,
+             "uffd_zero": 3, "uffd_protect": 6, "uffd_close": 1},
+}
+
+
+class Generator:
+    def __init__(self, seed, features):
+        self.random = random.Random(seed)
+        self.alive = {0}
+        weights = dict(WEIGHTS)
+        for feature in features:
+            weights.update(FEATURE_WEIGHTS.get(feature, {}))
+        self.names, self.weights = list(weights), list(weights.values())
+        # Pages that are not paged out may still leave the page tables, as pagemap shows.
+        self.advice = [a for a in ADVICE if a != PAGEOUT or "pagemap" not in features]
+
+    def page(self):
+        zone = self.random.randrange(ARENA_PAGES // ZONE) * ZONE
+        return zone + self.random.choice([0, 0, 0, 1, 2, 4, 8, self.random.randrange(ZONE)])
+
+    def length(self):
+        """In pages."""
+        return self.random.choice([1, 1, 2, 3, 4, 8, 12, 16, 16, self.random.randrange(1, 33)])
+
+    def range(self):
+        """[offset, bytes] of whole pages, rarely not quite."""
+        offset, length = self.page() * PAGE, self.length() * PAGE
+        dice = self.random.random()
+        if dice < 0.01:
+            offset += self.random.choice([1, 8, 2048])
+        elif dice < 0.02:
+            length += self.random.choice([-1, 1, 2048])
+        elif dice < 0.025:
+            length = 0
+        return [offset, length]
+
+    def bytes(self):
+        """[offset, bytes] of any place and size."""
+        offset = self.page() * PAGE + self.random.choice([0, 0, 0, 8, 4090, 100])
+        length = self.random.choice([1, 8, 64, PAGE, PAGE, 3 * PAGE, self.random.randrange(1, 20000)])
+        return [offset, length]
+
+    def file_offset(self):
+        return self.random.randrange(0, 56) * PAGE
+
+    def mmap(self):
+        offset, length = self.range()
+        flags = self.random.choice([MAP_FIXED] * 6 + [MAP_FIXED_NOREPLACE, 0])
+        flags |= self.random.choice([MAP_PRIVATE, MAP_PRIVATE, MAP_PRIVATE, MAP_SHARED])
+        flags |= self.random.choice([0] * 8 + [MAP_POPULATE, MAP_NORESERVE, MAP_LOCKED])
+        if self.random.random() < 0.6:
+            return [offset, length, self.random.choice(PROTECTIONS), flags | MAP_ANONYMOUS, -1, 0]
+        return [offset, length, self.random.choice(PROTECTIONS), flags,
+                self.random.randrange(NR_FILES), self.file_offset()]
+
+    def mremap(self):
+        offset, length = self.range()
+        new = self.random.choice([length, length, self.length() * PAGE])
+        flags = self.random.choice([0, MREMAP_MAYMOVE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                                    MREMAP_MAYMOVE | MREMAP_FIXED, MREMAP_FIXED,
+                                    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP])
+        if flags & MREMAP_DONTUNMAP and self.random.random() < 0.8:
+            new = length
+        if self.random.random() < 0.03:
+            length = 0
+        return [offset, length, new, flags, self.page() * PAGE]
+
+    def fallocate(self):
+        mode = self.random.choice([0, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE,
+                                   FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE])
+        return [self.random.randrange(NR_FILES), mode, self.random.randrange(0, 48 * PAGE),
+                self.random.choice([PAGE, 5000, 8 * PAGE, 0])]
+
+    def uffd(self, name):
+        if name == "uffd_open":
+            return [UFFD_FEATURES]
+        if name == "uffd_close":
+            return []
+        mode = {"uffd_register": [1, 1, 2, 3, 0, 4], "uffd_copy": [0, 0, 0, 1, 2],
+                "uffd_zero": [0, 0, 1], "uffd_protect": [1, 1, 0, 3]}.get(name, [0])
+        return self.range() + [self.random.choice(mode)] + \
+            ([self.random.randrange(256)] if name == "uffd_copy" else [])
+
+    def arguments(self, name):
+        pick, below = self.random.choice, self.random.randrange
+        if name in ("mmap", "mremap", "fallocate"):
+            return getattr(self, name)()
+        if name.startswith("uffd_"):
+            return self.uffd(name)
+        if name in ("munmap", "munlock", "mincore"):
+            return self.range()
+        if name == "mprotect":
+            return self.range() + [pick(PROTECTIONS)]
+        if name == "madvise":
+            return self.range() + [pick(self.advice)]
+        if name == "msync":
+            return self.range() + [pick([1, 4, 4, 2, 6, 5, 0, 8])]
+        if name == "mlock":
+            return self.range() + [pick([0, 0, 1, 2])]
+        if name == "write":
+            return self.bytes() + [below(256)]
+        if name == "read":
+            return self.bytes()
+        if name == "pagemap":
+            return [self.page(), self.length()]
+        if name in ("pread", "pwrite"):
+            return [below(NR_FILES)] + self.bytes() + [self.file_offset() + pick([0, 0, 100])]
+        if name == "ftruncate":
+            return [below(NR_FILES), pick([below(64) * PAGE, below(64 * PAGE), 0])]
+        if name == "brk":
+            return [pick([below(HEAP_PAGES + 1) * PAGE, below(HEAP_PAGES * PAGE)])]
+        if name == "vm_read":
+            return [pick(sorted(self.alive))] + self.bytes()
+        if name == "vm_write":
+            return [pick(sorted(self.alive))] + self.bytes() + [below(256)]
+        return []
+
+    def step(self):
+        slot = self.random.choice(sorted(self.alive))
+        name = self.random.choices(self.names, self.weights)[0]
+        if name == "fork":
+            free = sorted(set(range(NR_SLOTS)) - self.alive)
+            if not free:
+                name = "exit"
+            else:
+                self.alive.add(free[0])
+                return (slot, "fork", [free[0]])
+        if name == "exit":
+            if len(self.alive) == 1:
+                return (slot, "check", [])
+            self.alive.discard(slot)
+            return (slot, "exit", [])
+        return (slot, name, self.arguments(name))
+
+
+def make(seed, count, features):
+    """Return (mode, steps): `count` of them, after some that map something, and a last check."""
+    generator = Generator(seed, features)
+    mode = generator.random.choice(["eager", "lazy"])
+    flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
+    steps = [(0, "mmap", [zone * ZONE * PAGE, ZONE * PAGE, PROT_READ | PROT_WRITE, flags, -1, 0])
+             for zone in generator.random.sample(range(ARENA_PAGES // ZONE), 6)]
+    steps += [generator.step() for _ in range(count)]
+    return mode, steps + [(min(generator.alive), "check", [])]
+
+
+def to_text(name, mode, steps):
+    lines = [f"sequence {name} {mode}"]
+    lines += [" ".join([str(slot), operation, *map(str, args)]) for slot, operation, args in steps]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,289 @@
+"""Print a sequence as a C program that does the same without the interpreter, to be read and run."""
+from . import generate as g
+
+PRELUDE = '''/* {title} */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define ARENA ((char *)(0x100040000000ul - 128 * 4096ul))
+enum {{ ARENA_PAGES = 288, HEAP_PAGES = 16 }};
+
+static volatile int *turn; /* shared: the processes take turns */
+static volatile int *pids;
+static int files[2];
+static char *heap, buffer[64 * 4096];
+static int uffd = -1;
+static sigjmp_buf after_fault;
+static siginfo_t fault;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{{
+    (void)signal;
+    (void)context;
+    fault = *info;
+    siglongjmp(after_fault, 1);
+}}
+
+static void fill(char *p, size_t len, int seed)
+{{
+    for (size_t i = 0; i < len; i++) {{
+        p[i] = (char)(seed + i * 7 + (i >> 12));
+    }}
+}}
+
+static void await_turn(int number)
+{{
+    while (*turn != number) {{
+        sched_yield();
+    }}
+    errno = 0;
+}}
+
+static void show(const char *what, long result)
+{{
+    char *p = (char *)result;
+
+    if (p >= ARENA && p < ARENA + ARENA_PAGES * 4096) {{
+        printf("%s = ARENA + %#lx\\n", what, (long)(p - ARENA));
+    }} else {{
+        printf("%s = %ld%s%s\\n", what, result, result == -1 ? " " : "",
+               result == -1 ? strerror(errno) : "");
+    }}
+    fflush(stdout);
+    ++*turn;
+}}
+
+static void touch(const char *what, char *p, size_t len, int seed, int is_write)
+{{
+    volatile size_t done = 0;
+
+    if (sigsetjmp(after_fault, 0) == 0) {{
+        for (; done < len; done++) {{
+            if (is_write) {{
+                ((volatile char *)p)[done] = (char)(seed + done * 7 + (done >> 12));
+            }} else {{
+                (void)((volatile char *)p)[done];
+            }}
+        }}
+    }} else {{
+        printf("signal %d code %d at ARENA + %#lx after ", fault.si_signo, fault.si_code,
+               (long)((char *)fault.si_addr - ARENA));
+    }}
+    show(what, (long)done);
+}}
+
+/* What each page holds, or the signal that reading it brings. */
+static void dump(int process, char *start, int nr_pages)
+{{
+    char line[64], last[64] = "";
+    volatile int page = 0;
+
+    for (; page <= nr_pages; page++) {{
+        snprintf(line, sizeof(line), "end");
+        if (page < nr_pages && sigsetjmp(after_fault, 0) == 0) {{
+            uint64_t *words = (uint64_t *)(start + page * 4096l);
+
+            snprintf(line, sizeof(line), "%016lx .. %016lx", (long)words[0], (long)words[511]);
+        }} else if (page < nr_pages) {{
+            snprintf(line, sizeof(line), "signal %d code %d", fault.si_signo, fault.si_code);
+        }}
+        if (strcmp(line, last) != 0) {{
+            printf("  process %d, from page %d: %s\\n", process, page, line);
+        }}
+        strcpy(last, line);
+    }}
+}}
+
+static void check(int process, int is_shown)
+{{
+    FILE *out = stdout;
+
+    if (!is_shown) {{
+        stdout = fopen("/dev/null", "w");
+    }}
+    dump(process, ARENA, ARENA_PAGES);
+    dump(process, heap, HEAP_PAGES);
+    fflush(stdout);
+    stdout = out;
+    ++*turn;
+}}
+'''
+
+MAIN = '''
+int main(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+    turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pids = turn + 16;
+    heap = (char *)(((uintptr_t)syscall(SYS_brk, 0) + 4095) & ~4095ul);
+    for (int i = 0; i < 2; i++) {
+        files[i] = memfd_create("fuzz", 0);
+        fill(buffer, sizeof(buffer), i + 1);
+        if (ftruncate(files[i], (i == 0 ? 48 : 16) * 4096) != 0 ||
+            pwrite(files[i], buffer, 24 * 4096 / (i + 1), 0) < 0) {
+            return 1;
+        }
+    }
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    signal(SIGCHLD, SIG_IGN);
+    pids[0] = getpid();
+    process_0();
+    await_turn(LAST);
+    return 0;
+}
+'''
+
+FLAGS = {
+    "prot": [(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")],
+    "map": [(1, "MAP_SHARED"), (2, "MAP_PRIVATE"), (0x10, "MAP_FIXED"), (0x20, "MAP_ANONYMOUS"),
+            (0x2000, "MAP_LOCKED"), (0x4000, "MAP_NORESERVE"), (0x8000, "MAP_POPULATE"),
+            (0x100000, "MAP_FIXED_NOREPLACE")],
+    "mremap": [(1, "MREMAP_MAYMOVE"), (2, "MREMAP_FIXED"), (4, "MREMAP_DONTUNMAP")],
+    "msync": [(1, "MS_ASYNC"), (2, "MS_INVALIDATE"), (4, "MS_SYNC")],
+}
+ADVICE_NAMES = {0: "MADV_NORMAL", 1: "MADV_RANDOM", 2: "MADV_SEQUENTIAL", 3: "MADV_WILLNEED",
+                4: "MADV_DONTNEED", 8: "MADV_FREE", 9: "MADV_REMOVE", 10: "MADV_DONTFORK",
+                11: "MADV_DOFORK", 15: "MADV_NOHUGEPAGE", 16: "MADV_DONTDUMP", 17: "MADV_DODUMP",
+                18: "MADV_WIPEONFORK", 19: "MADV_KEEPONFORK"}
+
+
+def flags(kind, value):
+    names = [name for bit, name in FLAGS[kind] if value & bit]
+    rest = value & ~sum(bit for bit, _ in FLAGS[kind])
+    if rest:
+        names.append(hex(rest))
+    return " | ".join(names) or "0"
+
+
+def at(offset):
+    return f"ARENA + {offset:#x}"
+
+
+def file_of(number):
+    return "-1" if number < 0 else f"files[{number % g.NR_FILES}]"
+
+
+def uffd_call(name, a):
+    body = {"uffd_register": "struct uffdio_register r = {.range = {%s, %s}, .mode = %s}",
+            "uffd_unregister": "struct uffdio_range r = {%s, %s}; (void)%s",
+            "uffd_zero": "struct uffdio_zeropage r = {.range = {%s, %s}, .mode = %s}",
+            "uffd_protect": "struct uffdio_writeprotect r = {.range = {%s, %s}, .mode = %s}",
+            "uffd_copy": "struct uffdio_copy r = {.dst = %s, .src = (uintptr_t)buffer, .len = %s, "
+                         ".mode = %s}"}[name]
+    request = {"uffd_register": "REGISTER", "uffd_unregister": "UNREGISTER", "uffd_zero": "ZEROPAGE",
+               "uffd_protect": "WRITEPROTECT", "uffd_copy": "COPY"}[name]
+    return (f"({{ {body % (f'(uintptr_t)({at(a[0])})', hex(a[1]), a[2] if len(a) > 2 else 0)}; "
+            f"ioctl(uffd, UFFDIO_{request}, &r); }})")
+
+
+def expression(name, a):
+    """The call of a step in C."""
+    place = f"{at(a[0])}, {a[1]:#x}" if len(a) > 1 else ""
+    if name == "mmap":
+        return (f"(long)mmap({place}, {flags('prot', a[2])}, {flags('map', a[3])}, "
+                f"{file_of(a[4])}, {a[5]:#x})")
+    if name == "mremap":
+        return (f"syscall(SYS_mremap, {place}, {a[2]:#x}, {flags('mremap', a[3])}, {at(a[4])})")
+    if name == "mprotect":
+        return f"mprotect({place}, {flags('prot', a[2])})"
+    if name == "madvise":
+        return f"madvise({place}, {ADVICE_NAMES.get(a[2], a[2])})"
+    if name == "msync":
+        return f"msync({place}, {flags('msync', a[2])})"
+    if name == "mlock":
+        return f"syscall(SYS_mlock2, {place}, {a[2]})"
+    if name == "mincore":
+        return f"mincore({place}, (unsigned char *)buffer)"
+    if name in ("munmap", "munlock"):
+        return f"{name}({place})"
+    if name == "brk":
+        return f"(char *)syscall(SYS_brk, heap + {a[0]:#x}) - heap"
+    if name in ("pread", "pwrite"):
+        return f"{name}({file_of(a[0])}, {at(a[1])}, {a[2]}, {a[3]:#x})"
+    if name == "ftruncate":
+        return f"ftruncate({file_of(a[0])}, {a[1]:#x})"
+    if name == "fallocate":
+        return f"fallocate({file_of(a[0])}, {a[1]}, {a[2]:#x}, {a[3]:#x})"
+    if name in ("vm_read", "vm_write"):
+        kind = "writev" if name == "vm_write" else "readv"
+        return (f"process_vm_{kind}(pids[{a[0]}], &(struct iovec){{buffer, {a[2]}}}, 1, "
+                f"&(struct iovec){{{at(a[1])}, {a[2]}}}, 1, 0)")
+    if name == "uffd_open":
+        return (f"({{ struct uffdio_api r = {{.api = UFFD_API, .features = {a[0]}}}; uffd = "
+                "(int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK); "
+                "ioctl(uffd, UFFDIO_API, &r); })")
+    if name == "uffd_close":
+        return "close(uffd)"
+    if name.startswith("uffd_"):
+        return uffd_call(name, a)
+    return "0"
+
+
+def statements(number, step):
+    slot, name, a = step
+    what = f'"{number}: process {slot}: {name}"'
+    lines = []
+    if name == "fork":
+        return [f"pids[{a[0]}] = fork();", f"if (pids[{a[0]}] == 0) {{",
+                f"    pids[{a[0]}] = getpid();", f"    process_{a[0]}_{number}();", "    _exit(0);",
+                "}", f"show({what}, 0);"]
+    if name == "exit":
+        return [f"show({what}, 0);", "_exit(0);"]
+    if name in ("write", "read"):
+        seed = a[2] if name == "write" else 0
+        return [f"touch({what}, {at(a[0])}, {a[1]}, {seed}, {int(name == 'write')});"]
+    if name == "uffd_copy":
+        lines.append(f"fill(buffer, {a[1]:#x}, {a[3]});")
+    if name == "vm_write":
+        lines.append(f"fill(buffer, {a[2]}, {a[3]});")
+    return lines + [f"show({what}, {expression(name, a)});"]
+
+
+def events_of(mode, steps):
+    """[(function, [lines])]: what each process does, in the order of the turns."""
+    functions = {0: "process_0"}
+    events = []
+    for number, step in enumerate(steps):
+        slot, name, args = step
+        is_last = number == len(steps) - 1
+        if slot not in functions or name == "fork" and args[0] in functions:
+            continue
+        if name != "check":
+            events.append((functions[slot], statements(number, step)))
+        if name == "fork":
+            functions[args[0]] = f"process_{args[0]}_{number}"
+        elif name == "exit":
+            del functions[slot]
+        if mode == "eager" or name == "check" or is_last:
+            events += [(function, [f"check({slot}, {int(is_last)});"])
+                       for slot, function in sorted(functions.items())]
+    return events
+
+
+def to_c(title, mode, steps):
+    events = events_of(mode, steps)
+    bodies = {"process_0": []}
+    for turn, (function, lines) in enumerate(events):
+        bodies.setdefault(function, []).extend([f"await_turn({turn});", *lines])
+    parts = [PRELUDE.format(title=title)]
+    parts += [f"static void {name}(void);\n" for name in bodies]
+    for name, lines in bodies.items():
+        parts.append(f"\nstatic void {name}(void)\n{{\n"
+                     + "\n".join(f"    {line}" for line in lines) + "\n}\n")
+    return "".join(parts) + MAIN.replace("LAST", str(len(events)))
