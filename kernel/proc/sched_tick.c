@@ -79,6 +79,11 @@ void sched_tick(struct timer *timer)
     spin_unlock(&rq->lock);
     sched_balance_tick(rq, now);
     watchdog_tick(was_user, now);
+    /*
+     * QEMU's -icount serves the CPUs in turn, and a CPU that neither pauses nor halts may keep the
+     * turn from its neighbour for good, who may hold the very lock that the others spin for.
+     */
+    cpu_relax();
     /* A process may be gone before the last of its threads has left the CPU. */
     if (thread->process != NULL && !thread->sig.exiting) {
         process_timers_tick(thread->process);

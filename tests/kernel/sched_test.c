@@ -298,6 +298,60 @@ TEST(sched, tick_asks_a_cpu_hog_to_let_others_run)
     EXPECT_OK(sched_set_affinity(current_thread(), sched_online_mask()));
 }
 
+/*
+ * One CPU computes and never pauses, the next one spins with its interrupts off, the rest spin with
+ * interrupts on. An emulator that serves the CPUs in turn must come to the second one all the same:
+ * the first hands on its turn at each tick.
+ */
+struct turns {
+    u32 looks; /* [x] how often the CPU without interrupts had its turn */
+    bool over; /* [x] */
+};
+
+#define TURNS 300
+
+static void spin_without_interrupts(void *arg)
+{
+    struct turns *turns = arg;
+    u64 flags = irq_save();
+
+    while (__atomic_add_fetch(&turns->looks, 1, __ATOMIC_RELAXED) < TURNS) {
+        cpu_relax();
+    }
+    irq_restore(flags);
+}
+
+static void spin_until_over(void *arg)
+{
+    struct turns *turns = arg;
+
+    while (!READ_ONCE(turns->over)) {
+        cpu_relax();
+    }
+}
+
+TEST(sched, cpu_that_computes_hands_on_its_turn)
+{
+    struct turns turns = {0};
+    struct crew crew = {0};
+    u32 nr_cpus = cpu_count();
+
+    if (nr_cpus < 3) {
+        return;
+    }
+    EXPECT_OK(sched_set_affinity(current_thread(), 1));
+    for (u32 cpu = 2; cpu < nr_cpus; cpu++) {
+        (void)crew_add_on(&crew, spin_until_over, &turns, BIT(cpu));
+    }
+    test_sleep_ns(SCHED_TICK_NS);
+    (void)crew_add_on(&crew, spin_without_interrupts, &turns, BIT(1));
+    while (READ_ONCE(turns.looks) < TURNS) {
+    }
+    WRITE_ONCE(turns.over, true);
+    crew_join(&crew);
+    EXPECT_OK(sched_set_affinity(current_thread(), sched_online_mask()));
+}
+
 TEST_COUNTED(sched, runtime_counts_running_and_not_sleeping)
 {
     u64 before = thread_runtime_ns(current_thread());

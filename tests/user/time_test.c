@@ -449,6 +449,39 @@ TEST(affinity_is_read_and_set)
     EXPECT_ERRNO(EFAULT, syscall(SYS_getcpu, BAD_POINTER, NULL, NULL));
 }
 
+/*
+ * A program that only computes keeps its own CPU and no other. Where an emulator serves the CPUs
+ * in turn, that takes a kernel that hands on the turn.
+ */
+TEST(programs_that_only_compute_let_the_other_cpus_run)
+{
+    enum { CPUS = 3, FAIR = 8 };
+    volatile uint64_t *counts =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint64_t most = 0;
+    pid_t pids[CPUS];
+
+    for (int i = 0; i < CPUS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            uint64_t mask = 1ul << i;
+            syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask);
+            for (;;) {
+                counts[i * 8]++;
+            }
+        }
+    }
+    usleep(500000);
+    for (int i = 0; i < CPUS; i++) {
+        most = counts[i * 8] > most ? counts[i * 8] : most;
+    }
+    for (int i = 0; i < CPUS; i++) {
+        EXPECT_LE(most, counts[i * 8] * FAIR);
+        kill(pids[i], SIGKILL);
+        EXPECT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+    }
+}
+
 TEST(nice_values)
 {
     EXPECT_EQ(20, syscall(SYS_getpriority, PRIO_PROCESS, 0));
