@@ -345,8 +345,7 @@ TEST(sched, cpu_that_computes_hands_on_its_turn)
     }
     test_sleep_ns(SCHED_TICK_NS);
     (void)crew_add_on(&crew, spin_without_interrupts, &turns, BIT(1));
-    while (READ_ONCE(turns.looks) < TURNS) {
-    }
+    while (READ_ONCE(turns.looks) < TURNS) {}
     WRITE_ONCE(turns.over, true);
     crew_join(&crew);
     EXPECT_OK(sched_set_affinity(current_thread(), sched_online_mask()));
