@@ -51,7 +51,10 @@ include tools/make/host.mk
 include tools/make/run.mk
 include tools/make/check.mk
 include tools/make/bench.mk
+include tools/make/scale.mk
 include tools/make/fuzz.mk
+include tools/make/torture.mk
+include tools/make/kselftest.mk
 include tools/make/lint.mk
 
 .PHONY: help clean
@@ -64,12 +67,17 @@ help:
 #:   make check [T='mm.fork*']   run every suite (host, kernel, user), or a selection
 #:   make check-kernel|check-host|check-user|check-shell      one kind of them
 #:   make oracle                 run the programs of tests/user on Linux too, and compare
+#:   make kselftest [T=cow]      Linux's own mm selftests, here and on Linux, compared
 #:   make fuzz-diff [SEED= OPS=] random memory calls, the same on Linux, compared
+#:   make torture [SEED= TIME=60] random memory calls against a model of what memory must hold
+#:   make mutants [M='race*']    every bug of tests/mutants is caught by the test that it names
 #:   make bench [B='fork*']      guest instructions, Cowbell beside Linux; WALL=1: wall time
 #:   make profile B=fork_call_0M where a row of it spends them: a table and a flame graph
+#:   make scale                  64 GiB, 16 CPUs, thousands of processes, 60,000 VMAs; what it took
 #:   make debug [T=suite.test]   QEMU stopped, gdb attached, with Cowbell's commands
 #:   make iso                    the bootable image, in $(O)/cowbell.iso
-#:   make lint                   formatting, lock annotations, layers, lengths
+#:   make lint                   formatting, lock annotations, layers, lengths, rules and tests
+#:   make rules                  write docs/rules.md anew: which test cites which rule
 #:   make compile_commands.json  for editors, in $(O)/compile_commands.json
 #:   make setup                  name or install the Debian packages that are missing
 #:   make clean                  remove $(O)

@@ -9,7 +9,9 @@ import fnmatch
 import os
 import sys
 
-from runner import boot_suites, debug_suites, host_suites, kernel_suites, script_suites, user_suites
+from runner import boot_suites, debug_suites, host_suites, kernel_suites, nvdimm_suites
+from runner import script_suites, user_suites
+from runner.qemu import direct_size
 from runner.report import Report
 
 # (CPUs, memory, counted instructions). Counted runs repeat exactly; the parallel one lets the
@@ -75,7 +77,8 @@ def main():
     scripts = [s for s in script_suites.names() if wants(f"scripts.{s}") or wants(s)]
     for smp, mem, icount in chosen:
         if runs("user") and programs:
-            make = user_suites.cowbell_machine(args.kernel, args.initrd, smp, mem, icount)
+            make = user_suites.cowbell_machine(args.kernel, args.initrd, smp, mem, icount,
+                                               direct=direct_size(mem))
             results = user_suites.run_all(make, programs)
             user_suites.judge(report, results, programs, make([]).label(),
                               lambda name, smp=smp, mem=mem:
@@ -88,6 +91,7 @@ def main():
                 boot_suites.run_shell(report, args.kernel, args.initrd, smp, "256M", wants)
     if runs("boot"):
         boot_suites.run_boot(report, args.run_kernel, args.run_initrd, args.iso, wants)
+        nvdimm_suites.run(report, args.kernel, args.initrd, wants)
         debug_suites.run(report, args.kernel, args.initrd, wants)
     return report.close()
 

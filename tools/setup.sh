@@ -1,5 +1,5 @@
 #!/bin/sh
-# Check for the tools that a goal needs, and install what is missing: setup.sh run|check|debug|lint|oracle|all
+# Check for the tools that a goal needs, and install what is missing: setup.sh run|check|debug|lint|oracle|kselftest|all
 # With root or passwordless sudo it installs with apt-get, saying what and why; else it prints the
 # one command to type and stops.
 set -eu
@@ -29,15 +29,19 @@ gdb gdb tests-the-debugger-commands
 tools_lint='
 clang clang lock-annotations
 clang-format clang-format formatting'
+tools_kselftest="$tools_check
+/usr/lib/x86_64-linux-gnu/libc.a libc6-dev glibc-for-Linux-selftests
+xz xz-utils unpacks-Linux-selftests"
 tools_debug="$tools_run
 gdb gdb the-debugger"
 
 case $goal in
 run) wanted=$tools_run ;;
 check | oracle) wanted=$tools_check ;;
+kselftest) wanted=$tools_kselftest ;;
 debug) wanted=$tools_debug ;;
 lint) wanted=$tools_lint ;;
-all) wanted="$tools_check $tools_lint $tools_debug" ;;
+all) wanted="$tools_kselftest $tools_lint $tools_debug" ;;
 *) echo "setup.sh: unknown goal '$goal'" >&2; exit 2 ;;
 esac
 

@@ -6,7 +6,7 @@
 USER_CFLAGS := -static -s -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -Ikernel/include \
     -Iuser/lib
 
-USER_PROGS := init console fs
+USER_PROGS := init console fs object_pager
 
 USER_LIB_SERVER := user/lib/cb_server.c user/lib/cb_syscall.c
 USER_LIB_IMAGE := user/lib/image.c kernel/lib/cpio.c
@@ -43,6 +43,7 @@ FS_SRCS := \
     user/servers/fs/access.c \
     user/servers/fs/mount.c \
     user/servers/fs/data.c \
+    user/servers/fs/paged.c \
     user/servers/fs/dax_mount.c \
     user/servers/fs/dax_data.c \
     user/servers/fs/dax_space.c \
@@ -74,12 +75,29 @@ FS_SRCS := \
     user/servers/fs/proc_smaps.c \
     user/servers/fs/proc_fd.c \
     user/servers/fs/proc_sys.c \
+    user/servers/fs/sys_setting.c \
     user/lib/text.c \
     user/lib/cb_server.c \
     $(USER_LIB_IMAGE)
 
 fs_PATH := sbin/fs
 fs_SRCS := user/servers/fs/main.c $(FS_SRCS) user/lib/cb_syscall.c
+
+object_pager_PATH := usr/bin/object_pager
+object_pager_SRCS := \
+    user/pagers/object_pager/main.c \
+    user/pagers/object_pager/pager.c \
+    $(USER_LIB_SERVER)
+
+# Example pagers: programs that run on Linux too, and that `make check` runs as tests.
+USER_PAGER_NAMES := umap_sort live_snapshot post_copy gc_barrier fault_inject
+umap_sort_SRCS := user/pagers/umap/umap.c user/pagers/umap/sort.c
+live_snapshot_SRCS := user/pagers/snapshot/at_start.c user/pagers/snapshot/at_end.c \
+    user/pagers/snapshot/live_snapshot.c
+post_copy_SRCS := user/pagers/migrate/source.c user/pagers/migrate/destination.c \
+    user/pagers/migrate/post_copy.c
+gc_barrier_SRCS := user/pagers/gc/heap.c user/pagers/gc/gc_barrier.c
+fault_inject_SRCS := user/pagers/inject/inject.c user/pagers/inject/fault_inject.c
 
 # path:mode of directories, path=source:mode of files, path=target of symbolic links. The servers
 # come first, so that init finds them without reading the whole image.

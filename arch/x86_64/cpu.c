@@ -23,6 +23,7 @@
 #define CR4_SIMD_ERRORS  BIT(10)
 #define CR4_UMIP         BIT(11)
 #define CR4_FSGSBASE     BIT(16)
+#define CR4_PCID         BIT(17)
 #define CR4_XSAVE        BIT(18)
 #define CR4_SMEP         BIT(20)
 #define CR4_SMAP         BIT(21)
@@ -82,6 +83,7 @@ void cpu_record_init(u32 id, u32 apic_id)
     cpu->id = id;
     cpu->apic_id = apic_id;
     cpu->work = &no_work;
+    tlb_slots_init(&cpu->tlb, features.has_pcid ? TLB_SLOTS_MAX : 1);
 }
 
 const struct cpu_features *cpu_features(void)
@@ -117,7 +119,8 @@ void cpu_detect_features(void)
     detect_names();
     features.hwcap = basic.edx;
     features.has_global_pages = basic.edx & BIT(13);
-    features.has_pcid = basic.ecx & BIT(17);
+    /* The kernel's translations must be global: INVLPG forgets those under any PCID. */
+    features.has_pcid = (basic.ecx & BIT(17)) && features.has_global_pages;
     features.has_x2apic = basic.ecx & BIT(21);
     features.has_tsc_deadline = basic.ecx & BIT(24);
     features.has_rdrand = basic.ecx & BIT(30);
@@ -151,6 +154,7 @@ void cpu_set_control_registers(void)
     cr4 |= features.has_xsave ? CR4_XSAVE : 0;
     cr4 |= features.has_smep ? CR4_SMEP : 0;
     cr4 |= features.has_smap ? CR4_SMAP : 0;
+    cr4 |= features.has_pcid ? CR4_PCID : 0;
     /* NX before any table that uses the bit; write protection binds the kernel as well. */
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SYSCALL | (features.has_nx ? EFER_NX : 0));
     cr4_write(cr4);

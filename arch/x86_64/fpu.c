@@ -8,10 +8,12 @@
 #include "machine.h"
 #include "io.h"
 #include <arch/thread.h>
+#include <arch/usercopy.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/slab.h>
+#include <mm/usercopy.h>
 #include <proc/thread.h>
 
 #define XFEATURE_X87    BIT(0)
@@ -20,7 +22,7 @@
 #define XFEATURES_KNOWN (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX)
 
 #define FXSAVE_SIZE          512
-#define XSAVE_HEADER         512
+#define XSAVE_HEADER         FXSAVE_SIZE
 #define XSAVE_HEADER_SIZE    64
 #define FXSAVE_CONTROL_WORD  0
 #define FXSAVE_MXCSR         24
@@ -31,6 +33,7 @@
 
 static u64 mask;
 static u32 state_size = FXSAVE_SIZE;
+static struct arch_fpu_layout layout = {.size = FXSAVE_SIZE}; /* the same for others */
 static u32 mxcsr_mask = MXCSR_MASK_DEFAULT;
 static struct kmem_cache *state_cache;
 
@@ -86,13 +89,23 @@ void fpu_detect(struct cpu_features *features)
     }
     mask = features->fpu_mask;
     state_size = features->fpu_state_size;
+    layout = (struct arch_fpu_layout){
+        .size = state_size,
+        .features = mask,
+        .has_xsave = mask != 0,
+    };
 }
 
-static void reset_image(void *state)
+/* An empty XSAVE header says that all is in its initial state but MXCSR (SDM 1, 13.8.1). */
+static void reset_image(u8 *state)
 {
-    memset(state, 0, state_size);
-    *(u16 *)((u8 *)state + FXSAVE_CONTROL_WORD) = CONTROL_WORD_DEFAULT;
-    *(u32 *)((u8 *)state + FXSAVE_MXCSR) = MXCSR_DEFAULT;
+    if (mask != 0) {
+        memset(state + XSAVE_HEADER, 0, XSAVE_HEADER_SIZE);
+    } else {
+        memset(state, 0, FXSAVE_SIZE);
+        *(u16 *)(state + FXSAVE_CONTROL_WORD) = CONTROL_WORD_DEFAULT;
+    }
+    *(u32 *)(state + FXSAVE_MXCSR) = MXCSR_DEFAULT;
 }
 
 void fpu_init_cpu(void)
@@ -162,6 +175,14 @@ const void *arch_fpu_save_current(void)
     return arch->fpu_state;
 }
 
+void fpu_fork(struct arch_thread *child)
+{
+    u64 flags = irq_save();
+
+    save(child->fpu_state);
+    irq_restore(flags);
+}
+
 void arch_fpu_reset_current(void)
 {
     struct arch_thread *arch = &current_thread()->arch;
@@ -172,48 +193,42 @@ void arch_fpu_reset_current(void)
     irq_restore(flags);
 }
 
-/* XRSTOR faults on reserved bits of the header and of MXCSR (SDM 1, 13.8). */
-static bool is_restorable(const u8 *state)
+int arch_fpu_store_user(u64 to)
 {
-    const u64 *header = (const u64 *)(state + XSAVE_HEADER);
-
-    if (*(const u32 *)(state + FXSAVE_MXCSR) & ~mxcsr_mask) {
-        return false;
-    }
-    if (mask == 0) {
-        return true;
-    }
-    if ((header[0] & ~mask) != 0) {
-        return false;
-    }
-    for (u32 word = 1; word < XSAVE_HEADER_SIZE / sizeof(u64); word++) {
-        if (header[word] != 0) {
-            return false;
-        }
-    }
-    return true;
+    return mask == 0 ? arch_fxsave_user((void *)to) : arch_xsave_user((void *)to, mask);
 }
 
-int arch_fpu_load_current(const void *state)
+/*
+ * What is not loaded from @from is put into its initial state first: x87 and SSE are all that an
+ * FXSAVE image has, and a part that the program has taken out of the image is meant to be reset.
+ */
+static int load_user(const void *from, u64 features)
 {
-    struct arch_thread *arch = &current_thread()->arch;
-    u64 flags;
-
-    if (!is_restorable(state)) {
-        return -EINVAL;
+    if (features == mask && mask != 0) {
+        return arch_xrstor_user(from, features);
     }
-    flags = irq_save();
-    memcpy(arch->fpu_state, state, state_size);
-    restore(arch->fpu_state);
-    irq_restore(flags);
-    return 0;
+    arch_fpu_reset_current();
+    return features != 0 ? arch_xrstor_user(from, features) : arch_fxrstor_user(from);
 }
 
-struct arch_fpu_layout arch_fpu_layout(void)
+int arch_fpu_load_user(u64 from, u64 features)
 {
-    return (struct arch_fpu_layout){
-        .size = state_size,
-        .features = mask,
-        .has_xsave = mask != 0,
-    };
+    u32 mxcsr;
+
+    ASSERT((features & ~mask) == 0, "only features that the kernel saves are loaded");
+    if (!user_access_ok(from, features != 0 ? state_size : FXSAVE_SIZE)) {
+        return -EFAULT;
+    }
+    /* Real CPUs refuse reserved bits (SDM 1, 10.5.1.2), emulated ones may take them. */
+    if (get_user_u32(&mxcsr, from + FXSAVE_MXCSR) == 0 && (mxcsr & ~mxcsr_mask) == 0 &&
+        load_user((const void *)from, features) == 0) {
+        return 0;
+    }
+    arch_fpu_reset_current();
+    return -EFAULT;
+}
+
+const struct arch_fpu_layout *arch_fpu_layout(void)
+{
+    return &layout;
 }

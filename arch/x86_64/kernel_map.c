@@ -25,7 +25,13 @@
 
 extern char __boot_stack_guard[], __boot_stack_base[];
 
+/* Six regions, and the sanitizer's shadow, which has an eighth of the upper half. */
+#define MAX_TOP_LEVEL (KERNEL_HALF / 8 + 16)
+
 static u64 kernel_root[PT_ENTRIES] ALIGNED(4096);
+/* The entries of the shared half that are used, in the order in which they were made. */
+static u16 top_level[MAX_TOP_LEVEL];
+static u32 nr_top_level;
 static struct spinlock kernel_pt_lock = SPINLOCK_INIT(RANK_KERNEL_PT);
 static bool tables_from_frames;
 static bool top_level_is_copied;
@@ -36,10 +42,30 @@ u64 *arch_kernel_root(void)
     return kernel_root;
 }
 
+static void note_top_level(u64 va)
+{
+    u32 index = pt_index(va, ROOT_LEVEL);
+
+    ASSERT(!top_level_is_copied,
+           "the kernel's top-level entries are complete before address spaces copy them");
+    ASSERT(index >= KERNEL_HALF && nr_top_level < MAX_TOP_LEVEL,
+           "the kernel's regions have few top-level entries");
+    top_level[nr_top_level++] = (u16)index;
+}
+
 void arch_init_user_root(struct pte *root)
 {
     WRITE_ONCE(top_level_is_copied, true);
-    memcpy(root + KERNEL_HALF, kernel_root + KERNEL_HALF, KERNEL_HALF * sizeof(u64));
+    for (u32 i = 0; i < nr_top_level; i++) {
+        root[top_level[i]].bits = kernel_root[top_level[i]];
+    }
+}
+
+void arch_clear_user_root(struct pte *root)
+{
+    for (u32 i = 0; i < nr_top_level; i++) {
+        root[top_level[i]].bits = 0;
+    }
 }
 
 void kernel_map_use_frames(void)
@@ -110,8 +136,9 @@ static u64 *slot_make(u64 va, u32 *level)
             if (phys == 0) {
                 return NULL;
             }
-            ASSERT(at != ROOT_LEVEL || !top_level_is_copied,
-                   "the kernel's top-level entries are complete before address spaces copy them");
+            if (at == ROOT_LEVEL) {
+                note_top_level(va);
+            }
             __atomic_store_n(slot, phys | PTE_BIT_PRESENT | PTE_BIT_WRITE | PTE_BIT_ACCESSED,
                              __ATOMIC_RELEASE);
         }
@@ -311,6 +338,7 @@ static void make_top_level(u64 va)
     u64 *slot = &kernel_root[pt_index(va, ROOT_LEVEL)];
 
     if (*slot == 0) {
+        note_top_level(va);
         *slot = table_alloc() | PTE_BIT_PRESENT | PTE_BIT_WRITE | PTE_BIT_ACCESSED;
     }
 }

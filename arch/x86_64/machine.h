@@ -79,6 +79,7 @@ void fpu_detect(struct cpu_features *features);
 void fpu_init_cpu(void);
 void fpu_switch(struct arch_thread *prev, struct arch_thread *next);
 void fpu_init_cache(void);
+void fpu_fork(struct arch_thread *child);
 
 /* mm_switch.c */
 void mm_switch_init_cpu(void);

@@ -7,6 +7,10 @@
  *
  * A kernel thread runs on the tables of whoever ran before ("lazily"): going to the idle thread
  * and back costs nothing. The first shootdown that reaches such a CPU makes it drop the tables.
+ *
+ * With PCIDs (SDM 3A 4.10.1) a CPU keeps the translations of a few address spaces that it does not
+ * run, each under a tag of its own; mm/tlb_slots.h says whose, and when they are too old. PCID 0 is
+ * the kernel's own tables, which have no translations that are not global.
  */
 #include "machine.h"
 #include "io.h"
@@ -23,9 +27,20 @@
 /* More pages than this are cheaper to forget all at once. */
 #define KERNEL_FLUSH_MAX_PAGES 32
 
+/* In CR3: keep what is cached under the PCID that is loaded (SDM 3A 4.10.4.1). */
+#define CR3_KEEP BIT(63)
+
+static u64 pcid_bits(const struct cpu *cpu, enum tlb_slot_load load)
+{
+    u64 pcid = cpu->tlb.current == TLB_SLOT_NONE ? 0 : cpu->tlb.current + 1;
+
+    return !cpu_features()->has_pcid ? 0 : pcid | (load == TLB_LOAD_KEEP ? CR3_KEEP : 0);
+}
+
 static void leave(struct cpu *cpu, struct mm *mm)
 {
-    cr3_write(image_to_phys(arch_kernel_root()));
+    tlb_slots_leave(&cpu->tlb);
+    cr3_write(image_to_phys(arch_kernel_root()) | pcid_bits(cpu, TLB_LOAD_KEEP));
     cpu->loaded_mm = NULL;
     cpu->stats.nr_mm_switches++;
     atomic_u64_fetch_and(&mm->cpumask, ~BIT(cpu->id));
@@ -35,14 +50,18 @@ void arch_mm_switch(struct mm *next)
 {
     struct cpu *cpu = this_cpu();
     struct mm *prev = cpu->loaded_mm;
+    enum tlb_slot_load load;
 
     if (next == NULL || next == prev) {
         return;
     }
     atomic_u64_fetch_or(&next->cpumask, BIT(cpu->id));
-    cr3_write(next->pgd);
+    /* The bit is set: a shootdown that this count lacks interrupts this CPU. */
+    load = tlb_slots_load(&cpu->tlb, next->tlb_context, atomic_u64_load(&next->tlb_gen));
+    cr3_write(next->pgd | pcid_bits(cpu, load));
     cpu->loaded_mm = next;
     cpu->stats.nr_mm_switches++;
+    cpu->stats.nr_switch_flushes += load == TLB_LOAD_FLUSH;
     if (prev != NULL) {
         atomic_u64_fetch_and(&prev->cpumask, ~BIT(cpu->id));
     }

@@ -7,13 +7,12 @@
  * uapi asm/sigcontext.h and asm/ucontext.h; Intel SDM 1, chapter 13.
  */
 #include <arch/signal_frame.h>
+#include "user_words.h"
 
 #include <arch/thread.h>
 #include <arch/trapframe.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
-#include <lib/string.h>
-#include <mm/slab.h>
 #include <mm/usercopy.h>
 #include <proc/thread.h>
 #include <uapi/linux/signal.h>
@@ -33,7 +32,6 @@
 #define FP_XSTATE_MAGIC2 0x46505845
 #define FXSAVE_SIZE      512
 #define XSAVE_HEADER     64
-#define XFEATURES_LEGACY 3 /* x87 and SSE, all that FXSAVE has */
 
 /* The last 48 bytes of the FXSAVE area, which the CPU leaves to software. */
 #define FPX_SOFTWARE_OFFSET 464
@@ -80,10 +78,10 @@ static u64 fpu_frame_size(const struct arch_fpu_layout *layout)
 
 u64 arch_signal_min_stack(void)
 {
-    struct arch_fpu_layout layout = arch_fpu_layout();
+    const struct arch_fpu_layout *layout = arch_fpu_layout();
 
     return ALIGN_UP(sizeof(struct rt_sigframe) + FRAME_ALIGNMENT + FPU_ALIGNMENT +
-                        fpu_frame_size(&layout),
+                        fpu_frame_size(layout),
                     (u64)FRAME_ALIGNMENT);
 }
 
@@ -102,52 +100,122 @@ void arch_syscall_restart_block(struct trapframe *frame)
 
 static int push_fpu(u64 to, const struct arch_fpu_layout *layout)
 {
-    struct fpx_software software = {
-        .magic1 = FP_XSTATE_MAGIC1,
-        .extended_size = layout->size + sizeof(u32),
-        .features = layout->features,
-        .xstate_size = layout->size,
-    };
-    int error = copy_to_user(to, arch_fpu_save_current(), layout->size);
+    int error = arch_fpu_store_user(to);
 
     if (error != 0 || !layout->has_xsave) {
         return error;
     }
-    error = copy_to_user(to + FPX_SOFTWARE_OFFSET, &software, sizeof(software));
-    return error != 0 ? error : put_user_u32(to + layout->size, FP_XSTATE_MAGIC2);
+    const struct fpx_software *software = (const void *)(to + FPX_SOFTWARE_OFFSET);
+    u64 sizes = FP_XSTATE_MAGIC1 | (u64)(layout->size + sizeof(u32)) << 32;
+
+    user_words_open();
+    USER_WORD_STORE(&software->magic1, sizes, failed);
+    USER_WORD_STORE(&software->features, layout->features, failed);
+    USER_WORD_STORE(&software->xstate_size, layout->size, failed);
+#pragma GCC unroll 3
+    for (u32 i = 1; i < ARRAY_SIZE(software->padding); i += 2) {
+        USER_WORD_STORE(&software->padding[i], 0, failed);
+    }
+    user_words_close();
+    return put_user_u32(to + layout->size, FP_XSTATE_MAGIC2);
+
+failed:
+    user_words_close();
+    return -EFAULT;
 }
 
-static void fill_context(struct sigcontext *sc, const struct trapframe *tf, u64 mask, u64 fpstate)
+/* The access is open. Return: could everything be stored? */
+static ALWAYS_INLINE bool store_registers(const struct sigcontext *sc, const struct trapframe *tf)
+{
+    USER_WORD_STORE(&sc->r8, tf->r8, failed);
+    USER_WORD_STORE(&sc->r9, tf->r9, failed);
+    USER_WORD_STORE(&sc->r10, tf->r10, failed);
+    USER_WORD_STORE(&sc->r11, tf->r11, failed);
+    USER_WORD_STORE(&sc->r12, tf->r12, failed);
+    USER_WORD_STORE(&sc->r13, tf->r13, failed);
+    USER_WORD_STORE(&sc->r14, tf->r14, failed);
+    USER_WORD_STORE(&sc->r15, tf->r15, failed);
+    USER_WORD_STORE(&sc->rdi, tf->rdi, failed);
+    USER_WORD_STORE(&sc->rsi, tf->rsi, failed);
+    USER_WORD_STORE(&sc->rbp, tf->rbp, failed);
+    USER_WORD_STORE(&sc->rbx, tf->rbx, failed);
+    USER_WORD_STORE(&sc->rdx, tf->rdx, failed);
+    USER_WORD_STORE(&sc->rax, tf->rax, failed);
+    USER_WORD_STORE(&sc->rcx, tf->rcx, failed);
+    USER_WORD_STORE(&sc->rsp, tf->rsp, failed);
+    USER_WORD_STORE(&sc->rip, tf->rip, failed);
+    USER_WORD_STORE(&sc->eflags, tf->eflags, failed);
+    /* With gs and fs, which are zero. */
+    USER_WORD_STORE(&sc->cs, (u16)tf->cs | (u64)(u16)tf->ss << 48, failed);
+    return true;
+
+failed:
+    return false;
+}
+
+static ALWAYS_INLINE bool store_context(const struct sigcontext *sc, const struct trapframe *tf,
+                                        const struct signal_frame_request *request, u64 fpstate)
 {
     const struct thread_signals *sig = &current_thread()->sig;
 
-    *sc = (struct sigcontext){
-        .r8 = tf->r8,
-        .r9 = tf->r9,
-        .r10 = tf->r10,
-        .r11 = tf->r11,
-        .r12 = tf->r12,
-        .r13 = tf->r13,
-        .r14 = tf->r14,
-        .r15 = tf->r15,
-        .rdi = tf->rdi,
-        .rsi = tf->rsi,
-        .rbp = tf->rbp,
-        .rbx = tf->rbx,
-        .rdx = tf->rdx,
-        .rax = tf->rax,
-        .rcx = tf->rcx,
-        .rsp = tf->rsp,
-        .rip = tf->rip,
-        .eflags = tf->eflags,
-        .cs = (u16)tf->cs,
-        .ss = (u16)tf->ss,
-        .err = sig->fault_error,
-        .trapno = sig->fault_vector,
-        .cr2 = sig->fault_address,
-        .oldmask = mask,
-        .fpstate = fpstate,
-    };
+    if (!store_registers(sc, tf)) {
+        return false;
+    }
+    USER_WORD_STORE(&sc->err, sig->fault_error, failed);
+    USER_WORD_STORE(&sc->trapno, sig->fault_vector, failed);
+    USER_WORD_STORE(&sc->oldmask, request->saved_mask, failed);
+    USER_WORD_STORE(&sc->cr2, sig->fault_address, failed);
+    USER_WORD_STORE(&sc->fpstate, fpstate, failed);
+#pragma GCC unroll 8
+    for (u32 i = 0; i < ARRAY_SIZE(sc->reserved); i++) {
+        USER_WORD_STORE(&sc->reserved[i], 0, failed);
+    }
+    return true;
+
+failed:
+    return false;
+}
+
+static ALWAYS_INLINE bool store_info(const struct rt_sigframe *to, const struct siginfo *info)
+{
+#pragma GCC unroll 8
+    for (u32 i = 0; i < sizeof(*info) / sizeof(u64); i++) {
+        USER_WORD_STORE((const u64 *)&to->info + i, ((const u64 *)info)[i], failed);
+    }
+#pragma GCC unroll 16
+    for (u32 i = 0; i < sizeof(to->info_rest) / sizeof(u64); i++) {
+        USER_WORD_STORE((const u64 *)to->info_rest + i, 0, failed);
+    }
+    return true;
+
+failed:
+    return false;
+}
+
+/* Writes every byte of the frame at user address @sp. */
+static int store_frame(u64 sp, const struct trapframe *tf,
+                       const struct signal_frame_request *request, u64 fpstate, bool has_xsave)
+{
+    const struct rt_sigframe *to = (const void *)sp;
+    const struct sigaltstack_abi *shown = request->altstack;
+    u64 flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (has_xsave ? UC_FP_XSTATE : 0);
+
+    user_words_open();
+    USER_WORD_STORE(&to->restorer, request->restorer, failed);
+    USER_WORD_STORE(&to->uc.uc_flags, flags, failed);
+    USER_WORD_STORE(&to->uc.uc_link, 0, failed);
+    USER_WORD_STORE(&to->uc.uc_stack.ss_sp, shown->ss_sp, failed);
+    USER_WORD_STORE(&to->uc.uc_stack.ss_flags, shown->ss_flags, failed);
+    USER_WORD_STORE(&to->uc.uc_stack.ss_size, shown->ss_size, failed);
+    USER_WORD_STORE(&to->uc.uc_sigmask, request->saved_mask, failed);
+    if (store_context(&to->uc.uc_mcontext, tf, request, fpstate) && store_info(to, request->info)) {
+        user_words_close();
+        return 0;
+    }
+
+failed:
+    user_words_close();
+    return -EFAULT;
 }
 
 /* Is @sp inside the alternate stack, which grows down to its base? */
@@ -158,19 +226,11 @@ static bool stays_on_stack(u64 sp, const struct signal_frame_request *request)
 
 int arch_signal_push_frame(struct trapframe *tf, const struct signal_frame_request *request)
 {
-    struct arch_fpu_layout layout = arch_fpu_layout();
+    const struct arch_fpu_layout *layout = arch_fpu_layout();
     u64 top =
         request->enters_stack ? request->stack_base + request->stack_size : tf->rsp - RED_ZONE;
-    u64 fpstate = ALIGN_DOWN(top - fpu_frame_size(&layout), (u64)FPU_ALIGNMENT);
+    u64 fpstate = ALIGN_DOWN(top - fpu_frame_size(layout), (u64)FPU_ALIGNMENT);
     u64 sp = ALIGN_DOWN(fpstate - sizeof(struct rt_sigframe), (u64)FRAME_ALIGNMENT) - sizeof(u64);
-    struct rt_sigframe frame = {
-        .restorer = request->restorer,
-        .uc = {.uc_flags =
-                   UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (layout.has_xsave ? UC_FP_XSTATE : 0),
-               .uc_stack = *request->altstack,
-               .uc_sigmask = request->saved_mask},
-        .info = *request->info,
-    };
 
     if (request->restorer == 0) {
         return -EFAULT; /* there is nowhere to return to */
@@ -178,9 +238,8 @@ int arch_signal_push_frame(struct trapframe *tf, const struct signal_frame_reque
     if (request->stack_base != 0 && !stays_on_stack(sp, request)) {
         return -EFAULT; /* below it is somebody else's memory */
     }
-    fill_context(&frame.uc.uc_mcontext, tf, request->saved_mask, fpstate);
-    if (!user_access_ok(sp, top - sp) || push_fpu(fpstate, &layout) != 0 ||
-        copy_to_user(sp, &frame, sizeof(frame)) != 0) {
+    if (!user_access_ok(sp, top - sp) || push_fpu(fpstate, layout) != 0 ||
+        store_frame(sp, tf, request, fpstate, layout->has_xsave) != 0) {
         return -EFAULT;
     }
     tf->rdi = (u64)request->signal;
@@ -200,115 +259,123 @@ int arch_signal_push_frame(struct trapframe *tf, const struct signal_frame_reque
 /* What the image at @from claims to hold: the features to restore, 0 for an FXSAVE image. */
 static int read_fpu_features(u64 from, const struct arch_fpu_layout *layout, u64 *features)
 {
-    struct fpx_software software;
+    const struct fpx_software *software = (const void *)(from + FPX_SOFTWARE_OFFSET);
+    u64 sizes, claimed, xstate_size;
     u32 magic2;
 
     *features = 0;
     if (!layout->has_xsave) {
         return 0;
     }
-    if (copy_from_user(&software, from + FPX_SOFTWARE_OFFSET, sizeof(software)) != 0) {
+    if (!user_access_ok(from, FXSAVE_SIZE)) {
         return -EFAULT;
     }
-    if (software.magic1 != FP_XSTATE_MAGIC1 || software.xstate_size > layout->size ||
-        software.xstate_size < FXSAVE_SIZE + XSAVE_HEADER ||
-        software.xstate_size > software.extended_size) {
+    user_words_open();
+    USER_WORD_LOAD(sizes, &software->magic1, failed);
+    USER_WORD_LOAD(claimed, &software->features, failed);
+    USER_WORD_LOAD(xstate_size, &software->xstate_size, failed);
+    user_words_close();
+    xstate_size = (u32)xstate_size;
+    if ((u32)sizes != FP_XSTATE_MAGIC1 || xstate_size > layout->size ||
+        xstate_size < FXSAVE_SIZE + XSAVE_HEADER || xstate_size > sizes >> 32) {
         return 0;
     }
-    if (get_user_u32(&magic2, from + software.xstate_size) != 0) {
+    if (get_user_u32(&magic2, from + xstate_size) != 0) {
         return -EFAULT;
     }
     if (magic2 == FP_XSTATE_MAGIC2) {
-        *features = software.features & layout->features;
+        *features = claimed & layout->features;
     }
     return 0;
-}
 
-static int read_fpu_image(u8 *image, u64 from, const struct arch_fpu_layout *layout)
-{
-    u64 features;
-    int error = read_fpu_features(from, layout, &features);
-
-    if (error != 0) {
-        return error;
-    }
-    size_t size = features != 0 ? layout->size : FXSAVE_SIZE;
-
-    if (copy_from_user(image, from, size) != 0) {
-        return -EFAULT;
-    }
-    if (layout->has_xsave) {
-        u64 *present = (u64 *)(image + FXSAVE_SIZE);
-
-        *present = features != 0 ? *present & features : XFEATURES_LEGACY;
-    }
-    return arch_fpu_load_current(image) != 0 ? -EFAULT : 0;
+failed:
+    user_words_close();
+    return -EFAULT;
 }
 
 static int pop_fpu(u64 from)
 {
-    struct arch_fpu_layout layout = arch_fpu_layout();
+    const struct arch_fpu_layout *layout = arch_fpu_layout();
+    u64 features;
 
     if (from == 0) {
         arch_fpu_reset_current();
         return 0;
     }
-    u8 *image = kzalloc(layout.size, ALLOC_KERNEL);
+    int error = read_fpu_features(from, layout, &features);
 
-    if (image == NULL) {
-        return -ENOMEM;
-    }
-    int error = read_fpu_image(image, from, &layout);
-
-    kfree(image);
-    return error;
+    return error != 0 ? error : arch_fpu_load_user(from, features);
 }
 
-static void restore_registers(struct trapframe *tf, const struct sigcontext *sc)
+/* The access is open. Return: could everything be loaded? */
+static ALWAYS_INLINE bool load_registers(struct trapframe *tf, const struct sigcontext *sc)
 {
-    *tf = (struct trapframe){
-        .r8 = sc->r8,
-        .r9 = sc->r9,
-        .r10 = sc->r10,
-        .r11 = sc->r11,
-        .r12 = sc->r12,
-        .r13 = sc->r13,
-        .r14 = sc->r14,
-        .r15 = sc->r15,
-        .rdi = sc->rdi,
-        .rsi = sc->rsi,
-        .rbp = sc->rbp,
-        .rbx = sc->rbx,
-        .rdx = sc->rdx,
-        .rax = sc->rax,
-        .rcx = sc->rcx,
-        .rsp = sc->rsp,
-        .rip = sc->rip,
-        .eflags = (tf->eflags & ~(u64)EFLAGS_USER_MASK) | (sc->eflags & EFLAGS_USER_MASK),
-        .orig_rax = TRAPFRAME_NO_SYSCALL,
-        /* Only 64-bit user code exists; whatever the frame says, it returns there. */
-        .cs = SELECTOR_USER_CODE,
-        .ss = SELECTOR_USER_DATA,
-    };
+    u64 eflags;
+
+    USER_WORD_LOAD(tf->r8, &sc->r8, failed);
+    USER_WORD_LOAD(tf->r9, &sc->r9, failed);
+    USER_WORD_LOAD(tf->r10, &sc->r10, failed);
+    USER_WORD_LOAD(tf->r11, &sc->r11, failed);
+    USER_WORD_LOAD(tf->r12, &sc->r12, failed);
+    USER_WORD_LOAD(tf->r13, &sc->r13, failed);
+    USER_WORD_LOAD(tf->r14, &sc->r14, failed);
+    USER_WORD_LOAD(tf->r15, &sc->r15, failed);
+    USER_WORD_LOAD(tf->rdi, &sc->rdi, failed);
+    USER_WORD_LOAD(tf->rsi, &sc->rsi, failed);
+    USER_WORD_LOAD(tf->rbp, &sc->rbp, failed);
+    USER_WORD_LOAD(tf->rbx, &sc->rbx, failed);
+    USER_WORD_LOAD(tf->rdx, &sc->rdx, failed);
+    USER_WORD_LOAD(tf->rax, &sc->rax, failed);
+    USER_WORD_LOAD(tf->rcx, &sc->rcx, failed);
+    USER_WORD_LOAD(tf->rsp, &sc->rsp, failed);
+    USER_WORD_LOAD(tf->rip, &sc->rip, failed);
+    USER_WORD_LOAD(eflags, &sc->eflags, failed);
+    tf->eflags = (tf->eflags & ~(u64)EFLAGS_USER_MASK) | (eflags & EFLAGS_USER_MASK);
+    tf->orig_rax = TRAPFRAME_NO_SYSCALL;
+    /* Only 64-bit user code exists; whatever the frame says, it returns there. */
+    tf->cs = SELECTOR_USER_CODE;
+    tf->ss = SELECTOR_USER_DATA;
+    return true;
+
+failed:
+    return false;
+}
+
+/* From both ends of @uc inwards: its memory is known to be there before a register changes. */
+static int load_frame(const struct ucontext *uc, struct trapframe *tf,
+                      struct signal_frame_restored *restored)
+{
+    u64 flags, fpstate;
+
+    user_words_open();
+    USER_WORD_LOAD(restored->altstack_sp, &uc->uc_stack.ss_sp, failed);
+    USER_WORD_LOAD(flags, &uc->uc_stack.ss_flags, failed);
+    USER_WORD_LOAD(restored->altstack_size, &uc->uc_stack.ss_size, failed);
+    USER_WORD_LOAD(restored->mask, &uc->uc_sigmask, failed);
+    USER_WORD_LOAD(fpstate, &uc->uc_mcontext.fpstate, failed);
+    user_words_close();
+    restored->altstack_flags = (u32)flags;
+    if (pop_fpu(fpstate) != 0) {
+        return -EFAULT;
+    }
+    user_words_open();
+    if (load_registers(tf, &uc->uc_mcontext)) {
+        user_words_close();
+        return 0;
+    }
+
+failed:
+    user_words_close();
+    return -EFAULT;
 }
 
 int arch_signal_pop_frame(struct trapframe *tf, struct signal_frame_restored *restored)
 {
-    struct ucontext uc;
     u64 frame = tf->rsp - sizeof(u64); /* the handler's return took the restorer's address */
+    u64 uc = frame + offsetof(struct rt_sigframe, uc);
 
-    if (copy_from_user(&uc, frame + offsetof(struct rt_sigframe, uc), sizeof(uc)) != 0) {
+    if (!user_access_ok(uc, sizeof(struct ucontext))) {
         return -EFAULT;
     }
-    if (pop_fpu(uc.uc_mcontext.fpstate) != 0) {
-        return -EFAULT;
-    }
-    restore_registers(tf, &uc.uc_mcontext);
-    *restored = (struct signal_frame_restored){
-        .mask = uc.uc_sigmask,
-        .altstack_sp = uc.uc_stack.ss_sp,
-        .altstack_flags = uc.uc_stack.ss_flags,
-        .altstack_size = uc.uc_stack.ss_size,
-    };
-    return 0;
+    return load_frame((const struct ucontext *)uc, tf, restored);
 }

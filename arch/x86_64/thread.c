@@ -143,7 +143,7 @@ void arch_thread_fork(struct arch_thread *child)
     child->fs_base = parent->fs_base;
     child->gs_base = parent->gs_base;
     irq_restore(flags);
-    memcpy(child->fpu_state, arch_fpu_save_current(), cpu_features()->fpu_state_size);
+    fpu_fork(child);
 }
 
 static long set_base(int code, u64 address)

@@ -74,33 +74,43 @@ NORETURN static void kernel_page_fault(const struct trapframe *tf, u64 address, 
                                                        : "where nothing is mapped");
 }
 
-/* What the frame of the signal that may follow shows: trapno, err and cr2 of the ucontext. */
-static void note_fault(const struct trapframe *tf, u64 vector, u64 error, u64 address)
+/* What the frame of the signal that follows shows: trapno, err and cr2 of the ucontext. */
+static void note_fault(u64 vector, u64 error, u64 address)
 {
-    if (tf_is_user(tf)) {
-        struct thread_signals *sig = &current_thread()->sig;
+    struct thread_signals *sig = &current_thread()->sig;
 
-        sig->fault_vector = vector;
-        sig->fault_error = error;
-        sig->fault_address = address;
-    }
+    sig->fault_vector = vector;
+    sig->fault_error = error;
+    sig->fault_address = address;
 }
 
-static void page_fault(struct trapframe *tf, u64 error)
+void arch_note_page_fault(u64 address, u32 access)
 {
-    u64 address = cr2_read();
+    /* A program must not learn from err what the kernel has mapped: all of it seems present. */
+    note_fault(VECTOR_PAGE_FAULT, access | (is_user_address(address) ? 0 : PAGE_FAULT_PRESENT),
+               address);
+}
 
-    if (!tf_is_user(tf) && !is_user_address(address)) {
+static void check_kernel_access(const struct trapframe *tf, u64 address, u64 error)
+{
+    if (!is_user_address(address)) {
         kernel_page_fault(tf, address, error);
     }
-    if (!tf_is_user(tf) && !arch_has_fixup(tf->rip)) {
+    if (!arch_has_fixup(tf->rip)) {
         panic_with_frame(tf,
                          "I12: the kernel %s user memory at %#lx, which only user copies may do",
                          access_name(error), address);
     }
-    /* A program must not learn from err what the kernel has mapped: all of it seems present. */
-    note_fault(tf, VECTOR_PAGE_FAULT,
-               (error & 0x1f) | (is_user_address(address) ? 0 : PAGE_FAULT_PRESENT), address);
+}
+
+/* Not inline, so that the commonest of all exceptions need not save what the others do. */
+static NOINLINE void page_fault(struct trapframe *tf, u64 error)
+{
+    u64 address = cr2_read();
+
+    if (unlikely(!tf_is_user(tf))) {
+        check_kernel_access(tf, address, error);
+    }
     /* CR2 is read: a page fault in an interrupt may overwrite it from here on. */
     irq_restore(tf->eflags);
     page_fault_entry(tf, address, (u32)error & 0x1f);
@@ -109,7 +119,7 @@ static void page_fault(struct trapframe *tf, u64 error)
 static void exception(u64 vector, struct trapframe *tf, u64 error)
 {
     if (tf_is_user(tf)) {
-        note_fault(tf, vector, error, current_thread()->sig.fault_address);
+        note_fault(vector, error, current_thread()->sig.fault_address);
         irq_enable();
         exception_to_signal(tf, (int)vector, error);
         return;

@@ -7,7 +7,8 @@
  */
 #include "smap.h"
 
-#define EFAULT 14
+#define EFAULT       14
+#define XSAVE_HEADER 512
 
 /* A fault at \at continues at \fixup; both relative to the entry itself. */
 .macro EXCEPTION at, fixup
@@ -118,6 +119,62 @@ arch_cmpxchg_user_u32:
 access_failed:
     USER_ACCESS_CLOSE
     movl $-EFAULT, %eax
+    ret
+
+/* int arch_xsave_user(void *to, u64 features): in the standard format, the whole header written. */
+    .balign 16
+    .globl arch_xsave_user
+arch_xsave_user:
+    movq %rsi, %rax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+    xorl %ecx, %ecx
+    USER_ACCESS_OPEN
+    /* XSAVE keeps what it does not know of the header, which XRSTOR wants to be zero (SDM 1, 13.7). */
+.irp word, 0, 8, 16, 24, 32, 40, 48, 56
+1:  movq %rcx, XSAVE_HEADER+\word(%rdi)
+    EXCEPTION 1b, access_failed
+.endr
+1:  xsave64 (%rdi)
+    EXCEPTION 1b, access_failed
+    USER_ACCESS_CLOSE
+    xorl %eax, %eax
+    ret
+
+/* int arch_fxsave_user(void *to) */
+    .balign 16
+    .globl arch_fxsave_user
+arch_fxsave_user:
+    USER_ACCESS_OPEN
+1:  fxsave64 (%rdi)
+    EXCEPTION 1b, access_failed
+    USER_ACCESS_CLOSE
+    xorl %eax, %eax
+    ret
+
+/* int arch_xrstor_user(const void *from, u64 features) */
+    .balign 16
+    .globl arch_xrstor_user
+arch_xrstor_user:
+    movq %rsi, %rax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+    USER_ACCESS_OPEN
+1:  xrstor64 (%rdi)
+    EXCEPTION 1b, access_failed
+    USER_ACCESS_CLOSE
+    xorl %eax, %eax
+    ret
+
+/* int arch_fxrstor_user(const void *from) */
+    .balign 16
+    .globl arch_fxrstor_user
+arch_fxrstor_user:
+    USER_ACCESS_OPEN
+1:  fxrstor64 (%rdi)
+    EXCEPTION 1b, access_failed
+    USER_ACCESS_CLOSE
+    xorl %eax, %eax
     ret
 
 /* int arch_copy_user_string(char *to, const char *from, size_t max, size_t *copied) */

@@ -13,6 +13,7 @@
 #include <debug/lockdep.h>
 
 #include <arch/cpu.h>
+#include <debug/lockstat.h>
 #include <lib/assert.h>
 #include <lib/printk.h>
 #include <proc/lock_rank.h>
@@ -85,6 +86,7 @@ NOINLINE bool lockdep_acquire(const void *lock, u16 rank, enum lock_kind kind, e
         return false;
     }
     ASSERT(thread->nr_held_locks + 1 <= HELD_LOCKS_MAX, "a thread holds few locks at a time");
+    lockstat_acquired(rank);
     u32 nr_held = thread->nr_held_locks++;
 
     barrier();

@@ -1,5 +1,5 @@
 /*
- * Counts of contended acquisitions, one line of counters a CPU.
+ * Counts of acquisitions, contended and (in debug builds) all, one set of counters a CPU.
  *
  * Read next: kernel/debug/lockdep.c.
  */
@@ -10,6 +10,7 @@
 
 struct cpu_lockstat {
     u64 contended[RANK_COUNT]; /* [x] an interrupt may count in between */
+    u64 acquired[RANK_COUNT];  /* [x] */
 } ALIGNED(64);
 
 static struct cpu_lockstat lockstat[MAX_CPUS];
@@ -34,6 +35,7 @@ static const char *const rank_names[RANK_COUNT] = {
     [RANK_FS_CONTEXT] = "fs_context",
     [RANK_FD_TABLE] = "fd_table",
     [RANK_FILE] = "file",
+    [RANK_UFFD] = "uffd",
     [RANK_PORT] = "port",
     [RANK_MESSAGE] = "message",
     [RANK_CONNECTION] = "connection",
@@ -58,6 +60,7 @@ static const char *const rank_names[RANK_COUNT] = {
     [RANK_SLAB] = "slab",
     [RANK_VMAP] = "vmap",
     [RANK_KERNEL_PT] = "kernel_pt",
+    [RANK_FRAMES_WAKE] = "frames_wake",
     [RANK_FRAMES] = "frames",
     [RANK_TLB] = "tlb",
     [RANK_RANDOM] = "random",
@@ -70,6 +73,21 @@ void lockstat_contended(u16 rank)
 {
     ASSERT(rank < RANK_COUNT, "every lock has a rank");
     __atomic_fetch_add(&lockstat[cpu_id()].contended[rank], 1, __ATOMIC_RELAXED);
+}
+
+void lockstat_acquired(u16 rank)
+{
+    __atomic_fetch_add(&lockstat[cpu_id()].acquired[rank], 1, __ATOMIC_RELAXED);
+}
+
+u64 lockstat_read_acquired(enum lock_rank rank)
+{
+    u64 sum = 0;
+
+    for (u32 cpu = 0; cpu < cpu_count(); cpu++) {
+        sum += __atomic_load_n(&lockstat[cpu].acquired[rank], __ATOMIC_RELAXED);
+    }
+    return sum;
 }
 
 u64 lockstat_read(enum lock_rank rank)

@@ -52,6 +52,11 @@ void watchdog_set_enabled(bool enabled)
     }
 }
 
+void watchdog_armed(u64 now)
+{
+    __atomic_store_n(&watched[cpu_id()].alive_ns, now, __ATOMIC_RELAXED);
+}
+
 void watchdog_idle(void)
 {
     __atomic_store_n(&watched[cpu_id()].alive_ns, 0, __ATOMIC_RELAXED);

@@ -16,6 +16,7 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/object.h>
+#include <mm/pager.h>
 #include <mm/usercopy.h>
 #include <uapi/cowbell.h>
 #include <uapi/linux/mman.h>
@@ -182,11 +183,24 @@ static int conn_fallocate(struct file *file, u32 mode, s64 offset, s64 len)
     return simple(file, CB_OP_FALLOCATE, args, ARRAY_SIZE(args));
 }
 
+/* A server that is its file's pager lets the kernel send it what was written, for the client. */
 static int conn_sync(struct file *file, u32 data_only)
 {
-    u64 args[] = {data_only};
+    struct message *msg;
+    struct vm_object *object = NULL;
+    s64 result = message_alloc(CB_OP_FSYNC, &msg);
 
-    return simple(file, CB_OP_FSYNC, args, ARRAY_SIZE(args));
+    if (result != 0) {
+        return (int)result;
+    }
+    msg->args[0] = data_only;
+    result = message_call(msg, file->private);
+    if (result >= 0 && msg->reply_file != NULL) {
+        object = memory_file_object(msg->reply_file);
+        result = object != NULL ? object_write_back(object, 0, S64_MAX) : 0;
+    }
+    message_put(msg);
+    return result > 0 ? 0 : (int)result;
 }
 
 static int conn_size(struct file *file, s64 *size)
@@ -200,6 +214,13 @@ static int conn_size(struct file *file, s64 *size)
         *size = stat.st_size;
     }
     return error;
+}
+
+static s64 conn_seek(struct file *file, s64 offset, u32 whence)
+{
+    u64 args[] = {(u64)offset, whence};
+
+    return connection_simple_call(file->private, CB_OP_SEEK, args, ARRAY_SIZE(args), NULL, 0);
 }
 
 /* The server hands over a memfd or a direct file; its object is what gets mapped. */
@@ -256,6 +277,7 @@ const struct file_ops connection_file_ops = {
     .getdents = conn_getdents,
     .sync = conn_sync,
     .size = conn_size,
+    .seek = conn_seek,
     .get_object = conn_get_object,
     .name = conn_name,
 };

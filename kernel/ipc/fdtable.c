@@ -8,6 +8,7 @@
  */
 #include <ipc/fdtable.h>
 
+#include <ipc/record_lock.h>
 #include <lib/assert.h>
 #include <lib/bitmap.h>
 #include <lib/errno.h>
@@ -27,6 +28,15 @@ static inline void bit_put(u64 *map, u32 bit, bool value)
     } else {
         bitmap_clear(map, bit);
     }
+}
+
+/* A descriptor's reference on its file ends; so do the table's locks of what is behind it. */
+static void close_file(struct files *files, struct file *file)
+{
+    if (unlikely(READ_ONCE(files->has_record_locks))) {
+        record_lock_closed(files, file);
+    }
+    file_put(file);
 }
 
 int files_create(struct files **out)
@@ -194,7 +204,11 @@ void files_put(struct files *files)
     if (files == NULL || !refcount_dec_and_test(&files->refs)) {
         return;
     }
-    for (u32 fd = 0; fd < files->size; fd++) {
+    if (unlikely(files->has_record_locks)) {
+        record_lock_forget(files);
+    }
+    for (size_t fd = bitmap_next_set(files->used, files->size, 0); fd < files->size;
+         fd = bitmap_next_set(files->used, files->size, fd + 1)) {
         if (files->slots[fd] != NULL) {
             file_put(files->slots[fd]);
             sched_point();
@@ -353,7 +367,7 @@ int files_close(struct files *files, s32 fd)
     if (file == NULL) {
         return -EBADF;
     }
-    file_put(file);
+    close_file(files, file);
     return 0;
 }
 
@@ -376,7 +390,7 @@ void files_close_range(struct files *files, u32 first, u32 last, enum fd_flags o
         }
         spin_unlock(&files->lock);
         if (file != NULL) {
-            file_put(file);
+            close_file(files, file);
         }
         sched_point();
     }
@@ -420,7 +434,7 @@ int files_replace(struct files *files, s32 fd, struct file *file, enum fd_flags 
     bit_put(files->cloexec, (u32)fd, flags == FD_CLOSE_ON_EXEC);
     spin_unlock(&files->lock);
     if (old != NULL) {
-        file_put(old);
+        close_file(files, old);
     }
     return 0;
 }

@@ -10,10 +10,14 @@
 #include <ipc/connection.h>
 #include <ipc/epoll.h>
 #include <ipc/poll.h>
+#include <ipc/record_lock.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/slab.h>
+#include <proc/rlimit.h>
+#include <proc/signal.h>
+#include <proc/thread.h>
 #include <uapi/cowbell.h>
 #include <uapi/linux/mman.h>
 #include <uapi/linux/stat.h>
@@ -38,6 +42,7 @@ int file_alloc(const struct file_ops *ops, u32 flags, u32 traits, void *private,
     file->owner = 0;
     file->ops = ops;
     file->private = private;
+    file->has_record_locks = false;
     file->pos = 0;
     mutex_init(&file->pos_lock, RANK_FILE_POS);
     spin_init(&file->lock, RANK_FILE);
@@ -53,6 +58,9 @@ void file_put(struct file *file)
     }
     if (unlikely(!list_is_empty(&file->epoll_items))) {
         epoll_forget_file(file);
+    }
+    if (unlikely(file->has_record_locks)) {
+        record_lock_forget(file);
     }
     if (file->ops->release != NULL) {
         file->ops->release(file);
@@ -80,6 +88,69 @@ s64 file_read_kernel(struct file *file, void *buf, size_t len, s64 pos)
         ASSERT(iov_count(&iter) == before - (size_t)result, "a read moves its iterator");
     }
     return iov_count(&iter) < len ? (s64)(len - iov_count(&iter)) : result;
+}
+
+int file_beyond_limit(void)
+{
+    signal_send_self(SIGXFSZ);
+    return -EFBIG;
+}
+
+/* Devices take what they are given. Asked only of files that would pass the limit. */
+static bool has_limit(struct file *file)
+{
+    struct stat stat;
+
+    return file_stat(file, &stat) == 0 && (stat.st_mode & S_IFMT) == S_IFREG;
+}
+
+int file_limit_write(struct file *file, s64 pos, u64 *count)
+{
+    u64 limit = rlimit_get(RLIMIT_FSIZE);
+    int error = 0;
+
+    if (limit == RLIM_INFINITY || pos < 0) {
+        return 0;
+    }
+    if ((READ_ONCE(file->flags) & O_APPEND) && file->ops->size != NULL) {
+        error = file->ops->size(file, &pos);
+    }
+    if (error != 0 || ((u64)pos <= limit && *count < limit - (u64)pos) || !has_limit(file)) {
+        return error;
+    }
+    if ((u64)pos >= limit) {
+        return file_beyond_limit();
+    }
+    *count = min(*count, limit - (u64)pos);
+    return 0;
+}
+
+s64 file_write_limited(struct file *file, struct iov_iter *iter, s64 *pos)
+{
+    u64 count = iov_count(iter);
+
+    if (pos != NULL && count != 0 && (file->traits & FILE_SEEKABLE)) {
+        int error = file_limit_write(file, *pos, &count);
+
+        if (error != 0) {
+            return error;
+        }
+        iov_truncate(iter, count);
+    }
+    return file->ops->write(file, iter, pos);
+}
+
+int file_limit_size(struct file *file, s64 size)
+{
+    u64 limit = rlimit_get(RLIMIT_FSIZE);
+    s64 old = 0;
+    int error;
+
+    if ((u64)size <= limit || file->ops->size == NULL) {
+        return 0;
+    }
+    error = file->ops->size(file, &old);
+    return error == 0 && size > old && has_limit(file) ? file_beyond_limit() : error;
 }
 
 int file_stat(struct file *file, struct stat *stat)

@@ -8,6 +8,7 @@
 #include <ipc/path.h>
 #include <ipc/pipe.h>
 #include <ipc/port.h>
+#include <ipc/record_lock.h>
 #include <ipc/serial_file.h>
 
 void ipc_init(void)
@@ -19,5 +20,6 @@ void ipc_init(void)
     path_init();
     pipe_init();
     epoll_init();
+    record_lock_init();
     serial_file_init();
 }

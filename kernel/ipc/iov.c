@@ -136,7 +136,7 @@ static size_t copy_segment(const struct iov_iter *iter, u64 addr, void *buf, siz
         case IOV_FROM:
             return copy_from_user_partial(buf, addr, n);
         case IOV_ZERO:
-            return clear_user(addr, n) == 0 ? n : 0;
+            return clear_user_partial(addr, n);
         }
     }
     if (iter->kind == IOV_REMOTE) {

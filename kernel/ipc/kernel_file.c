@@ -12,6 +12,8 @@
 #include <ipc/file.h>
 #include <ipc/gup_test_file.h>
 #include <ipc/process_memory_file.h>
+#include <ipc/sysctl_file.h>
+#include <ipc/userfaultfd_file.h>
 #include <lib/errno.h>
 #include <proc/process.h>
 #include <proc/thread.h>
@@ -30,6 +32,9 @@ static const kernel_file_opener openers[CB_KERNEL_FILE_END] = {
     [CB_KERNEL_FILE_KPAGEFLAGS] = kpageflags_open,
     [CB_KERNEL_FILE_KPAGECOUNT] = kpagecount_open,
     [CB_KERNEL_FILE_CLEAR_REFS] = process_clear_refs_open,
+    [CB_KERNEL_FILE_USERFAULTFD] = userfaultfd_device_open,
+    [CB_KERNEL_FILE_USERFAULTFD_SYSCTL] = userfaultfd_sysctl_open,
+    [CB_KERNEL_FILE_SYSCTL] = sysctl_file_open,
 };
 
 int kernel_file_open(u32 kind, s32 pid, u32 flags, struct file **out)

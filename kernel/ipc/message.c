@@ -21,11 +21,16 @@
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
+#include <mm/page.h>
+#include <mm/populate.h>
 #include <mm/slab.h>
 #include <proc/process.h>
 #include <proc/signal.h>
 #include <proc/thread.h>
 #include <proc/waitqueue.h>
+
+/* So much memory to be filled is brought in before anybody knows how much will be. */
+#define BRING_IN_LIMIT 65536ul
 
 static struct kmem_cache *message_cache;
 
@@ -69,6 +74,11 @@ void message_put(struct message *msg)
     region_free(&msg->send);
     region_free(&msg->recv);
     kfree(msg->send_buffer);
+    kfree(msg->late_data);
+    for (u32 i = 0; i < msg->nr_pages; i++) {
+        page_put(msg->pages[i]);
+    }
+    kfree(msg->pages);
     if (msg->recv_buffer != msg->inline_data) {
         kfree(msg->recv_buffer);
     }
@@ -158,6 +168,39 @@ int message_set_recv(struct message *msg, const struct iov_iter *iter)
     return 0;
 }
 
+int message_set_pages(struct message *msg, enum region_access access, struct page **pages,
+                      u32 nr_pages, size_t len)
+{
+    struct message_region *region = access == REGION_READ ? &msg->send : &msg->recv;
+    struct iovec *iov = region->fast;
+
+    ASSERT(region->nr == 0 && msg->pages == NULL, "a region of a message is set once");
+    ASSERT(DIV_ROUND_UP(len, PAGE_SIZE) == nr_pages, "a region of pages ends in the last one");
+    msg->pages = kmalloc_array(nr_pages, sizeof(struct page *), ALLOC_KERNEL);
+    if (nr_pages > REGION_FAST) {
+        iov = kmalloc_array(nr_pages, sizeof(struct iovec), ALLOC_KERNEL);
+    }
+    if (msg->pages == NULL || iov == NULL) {
+        if (iov != region->fast) {
+            kfree(iov);
+        }
+        return -ENOMEM;
+    }
+    region->kind = IOV_KERNEL;
+    region->len = len;
+    region->nr = nr_pages;
+    region->iov = iov;
+    for (u32 i = 0; i < nr_pages; i++) {
+        size_t part = min(len, (size_t)PAGE_SIZE);
+
+        page_get(pages[i]);
+        msg->pages[msg->nr_pages++] = pages[i];
+        iov[i] = (struct iovec){.iov_base = (u64)page_to_virt(pages[i]), .iov_len = part};
+        len -= part;
+    }
+    return 0;
+}
+
 /* Job control as a terminal's server needs it; costs locks, so other servers are not told. */
 static void sender_fill_tty(struct cb_sender *sender, struct thread *thread)
 {
@@ -212,8 +255,8 @@ static void sender_fill(struct message *msg, const struct connection *conn)
  */
 static int withdrawn_error(const struct message *msg, const struct connection *conn)
 {
-    bool is_slow = msg->op == CB_OP_READ || msg->op == CB_OP_WRITE || msg->op == CB_OP_IOCTL ||
-                   msg->op == CB_OP_FLOCK || msg->op >= CB_OP_USER;
+    bool is_slow = msg->op == CB_OP_READ || msg->op == CB_OP_WRITE || msg->op == CB_OP_FLOCK ||
+                   msg->op >= CB_OP_USER;
 
     return is_slow && !(conn->flags & CB_CONN_SEEKABLE) ? -ERESTARTSYS : -ERESTARTNOINTR;
 }
@@ -266,7 +309,7 @@ static bool message_on_signal(struct message *msg, const struct connection *conn
 /* Sleeps until the message is DONE (returns 0) or its sender gives up (returns the error). */
 static s64 message_wait(struct message *msg, const struct connection *conn)
 {
-    enum sleep_kind kind = SLEEP_INTERRUPTIBLE;
+    enum sleep_kind kind = msg->is_killable ? SLEEP_KILLABLE : SLEEP_INTERRUPTIBLE;
     s64 result = 0;
 
     for (;;) {
@@ -315,6 +358,7 @@ static int message_unpack(struct message *msg)
 {
     struct iov_iter iter;
     u32 len = msg->reply_len;
+    const void *data;
 
     if (msg->recv_dest != NULL) {
         if (msg->recv_buffer != msg->inline_data) {
@@ -326,19 +370,76 @@ static int message_unpack(struct message *msg)
     if (len == 0) {
         return 0;
     }
+    data = msg->late_data != NULL ? msg->late_data : msg->inline_data;
     iov_init_vector(&iter, msg->recv.kind, msg->recv.iov, msg->recv.nr, 0, msg->recv.len);
-    return iov_copy_to(&iter, msg->inline_data, len) == len ? 0 : -EFAULT;
+    return iov_copy_to(&iter, data, len) == len ? 0 : -EFAULT;
 }
+
+/*
+ * The server copies without waiting for anybody's pager, so a page that one has is brought in by
+ * the sender. For what is to be filled a piece is enough: often little of it is used.
+ */
+static int region_bring_in(const struct message_region *region, enum bring_in_access access)
+{
+    u64 left = access == BRING_IN_TO_READ ? region->len : min(region->len, BRING_IN_LIMIT);
+    int error = 0;
+
+    for (u32 i = 0; i < region->nr && left > 0 && error == 0; i++) {
+        u64 len = min(region->iov[i].iov_len, left);
+
+        error = mm_bring_in(region->iov[i].iov_base, len, access);
+        left -= len;
+    }
+    return error;
+}
+
+static int message_bring_in(const struct message *msg)
+{
+    bool is_small = msg->recv.len <= CB_INLINE_MAX && !msg->is_missing;
+    int error = 0;
+
+    if (msg->send.kind == IOV_USER && msg->inline_len == 0 && msg->send.len > 0) {
+        error = region_bring_in(&msg->send, BRING_IN_TO_READ);
+    }
+    if (error == 0 && msg->recv.kind == IOV_USER && !is_small) {
+        error = region_bring_in(&msg->recv, BRING_IN_TO_WRITE);
+    }
+    return error;
+}
+
+static s64 message_send(struct message *msg, struct connection *conn);
 
 s64 message_call(struct message *msg, struct connection *conn)
 {
-    struct port *port = conn->port;
     s64 result = message_carry(msg);
 
-    if (result != 0) {
-        return result;
+    while (result == 0) {
+        result = message_bring_in(msg);
+        if (result != 0) {
+            break;
+        }
+        result = message_send(msg, conn);
+        if (likely(result != -CB_EPAGING)) {
+            return result;
+        }
+        /* Only a server whose copy has met such memory may ask for the message again. */
+        if (!msg->is_missing) {
+            return -EIO;
+        }
+        message_restart(msg);
+        result = 0;
     }
+    return result;
+}
+
+/* Return: as message_call(), or -CB_EPAGING as the server's answer. */
+static s64 message_send(struct message *msg, struct connection *conn)
+{
+    struct port *port = conn->port;
+    s64 result;
+
     ASSERT(msg->state == MESSAGE_IDLE, "M1: a message is sent once at a time");
+    msg->is_missing = false;
     msg->port = port;
     msg->cookie = conn->cookie;
     msg->mm = current_mm();
@@ -369,6 +470,8 @@ void message_restart(struct message *msg)
     msg->is_interrupted = false;
     msg->reply_flags = 0;
     msg->reply_len = 0;
+    kfree(msg->late_data);
+    msg->late_data = NULL;
     if (msg->reply_file != NULL) {
         file_put(msg->reply_file);
         msg->reply_file = NULL;

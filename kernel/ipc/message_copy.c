@@ -13,6 +13,7 @@
 #include <mm/gup.h>
 #include <mm/object.h>
 #include <mm/usercopy.h>
+#include <uapi/cowbell.h>
 #include <proc/sched.h>
 #include <proc/thread.h>
 
@@ -43,6 +44,29 @@ static s64 copy_piece_kernel(u64 addr, u64 buf, size_t len, enum region_access a
     return (s64)done;
 }
 
+/* What a copy gives that has not begun. */
+static s64 copy_error(struct message *msg, s64 copied)
+{
+    if (copied == -EAGAIN) {
+        WRITE_ONCE(msg->is_missing, true);
+        return -CB_EPAGING;
+    }
+    return copied == 0 ? -EFAULT : copied;
+}
+
+/* An iterator only tells that it could not go on; the first byte of where it stands says why. */
+static s64 why_stopped(struct message *msg, const struct iov_iter *iter, enum region_access access)
+{
+    enum remote_access remote = access == REGION_READ ? REMOTE_READ : REMOTE_WRITE;
+    int error;
+
+    if (iter->kind != IOV_REMOTE) {
+        return -EFAULT;
+    }
+    error = mm_probe_remote(iter->mm, iter->iov->iov_base + iter->offset, remote);
+    return error == -EAGAIN ? copy_error(msg, error) : -EFAULT;
+}
+
 s64 message_copy(struct message *msg, u64 offset, u64 buf, size_t len, enum region_access access)
 {
     const struct message_region *region = region_of(msg, access);
@@ -71,7 +95,7 @@ s64 message_copy(struct message *msg, u64 offset, u64 buf, size_t len, enum regi
             copied = copy_piece_user(msg, addr, buf + done, piece, access);
         }
         if (copied <= 0) {
-            return done > 0 ? (s64)done : copied == 0 ? -EFAULT : copied;
+            return done > 0 ? (s64)done : copy_error(msg, copied);
         }
         iov_advance(&iter, (size_t)copied);
         done += (size_t)copied;
@@ -106,6 +130,9 @@ s64 message_copy_object(struct message *msg, u64 offset, struct vm_object *objec
         error = access == REGION_READ ? object_write(object, object_offset + total, &iter, &done)
                                       : object_read(object, object_offset + total, &iter, &done);
         if (error != 0 || done == 0) {
+            if (total == 0 && error == -EFAULT) {
+                return why_stopped(msg, &iter, access);
+            }
             return total > 0 || error == 0 ? (s64)total : error;
         }
         total += done;

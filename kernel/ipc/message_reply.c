@@ -11,6 +11,7 @@
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
+#include <mm/gup.h>
 #include <mm/mm.h>
 #include <mm/slab.h>
 #include <mm/usercopy.h>
@@ -134,7 +135,7 @@ static bool reply_fits(const struct message *msg, const struct cb_reply *reply)
         return false;
     }
     if ((reply->flags & CB_REPLY_FD) && msg->op != CB_OP_OPEN && msg->op != CB_OP_OBJECT &&
-        !is_user) {
+        msg->op != CB_OP_FSYNC && !is_user) {
         return false;
     }
     return true;
@@ -231,6 +232,34 @@ static int reply_copy_path(struct message *msg, const struct cb_reply *reply)
     return 0;
 }
 
+/* Must a pager be waited for to write at that offset of the sender's memory? */
+static bool is_paged_at(struct message *msg, u64 offset)
+{
+    const struct message_region *region = &msg->recv;
+    struct iov_iter iter;
+
+    iov_init_vector(&iter, region->kind, region->iov, region->nr, offset, region->len - offset);
+    return region->kind == IOV_USER &&
+           mm_probe_remote(msg->mm, iter.iov->iov_base + iter.offset, REMOTE_WRITE) == -EAGAIN;
+}
+
+/* The sender can wait for its pager, the server cannot: the data stays here until then. */
+static int reply_keep_data(struct message *msg, const struct cb_reply *reply)
+{
+    void *data = kmalloc(reply->data_len, ALLOC_KERNEL);
+
+    if (data == NULL) {
+        return -ENOMEM;
+    }
+    if (copy_from_user(data, reply->data, reply->data_len) != 0) {
+        kfree(data);
+        return -EFAULT;
+    }
+    msg->late_data = data;
+    msg->reply_len = reply->data_len;
+    return 0;
+}
+
 /*
  * Moves a reply's data into the sender's memory. A bad address of the sender's becomes the result
  * of its call; one of the server's is the server's error.
@@ -246,6 +275,9 @@ static int reply_copy_data(struct message *msg, struct cb_reply *reply)
     done = message_copy(msg, 0, reply->data, reply->data_len, REGION_WRITE);
     if (done == reply->data_len) {
         return 0;
+    }
+    if (done == -CB_EPAGING || (done > 0 && is_paged_at(msg, (u64)done))) {
+        return reply_keep_data(msg, reply);
     }
     if (done < 0 && done != -EFAULT) {
         return (int)done;

@@ -93,7 +93,7 @@ NOINLINE int pipe_wait_readable(struct pipe *pipe, bool is_nonblock)
 
 static int broken_pipe(void)
 {
-    signal_send_thread(current_thread(), SIGPIPE, NULL);
+    signal_send_self(SIGPIPE);
     return -EPIPE;
 }
 
@@ -163,7 +163,7 @@ static s64 pipe_read(struct file *file, struct iov_iter *iter, s64 *pos)
 }
 
 /* Writes one part: what fits, but a small write whole. Returns bytes, 0: no room, or -errno. */
-static inline s64 write_part(struct pipe *pipe, struct iov_iter *iter)
+static inline s64 write_part(struct pipe *pipe, struct iov_iter *iter, bool is_packet)
 {
     s64 done = 0;
 
@@ -171,7 +171,8 @@ static inline s64 write_part(struct pipe *pipe, struct iov_iter *iter)
     if (unlikely(!pipe_has_reader(pipe))) {
         done = -EPIPE;
     } else {
-        done = pipe_buffer_put(&pipe->buffer, iter);
+        done = is_packet ? pipe_buffer_put_packets(&pipe->buffer, iter)
+                         : pipe_buffer_put(&pipe->buffer, iter);
     }
     mutex_unlock(&pipe->lock);
     if (done > 0) {
@@ -186,7 +187,7 @@ s64 pipe_write_to(struct file *end, struct iov_iter *iter, bool is_nonblock)
     s64 total = 0;
 
     while (iov_count(iter) > 0) {
-        s64 done = write_part(pipe, iter);
+        s64 done = write_part(pipe, iter, (READ_ONCE(end->flags) & O_DIRECT) != 0);
 
         if (done >= 0) {
             total += done;

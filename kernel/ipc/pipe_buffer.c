@@ -62,10 +62,13 @@ void pipe_buffer_push(struct pipe_buffer *buffer, const struct pipe_slot *slot)
     WRITE_ONCE(buffer->nr_bytes, buffer->nr_bytes + slot->len);
 }
 
+enum slot_kind { SLOT_STREAM, SLOT_PACKET };
+
 /* Fills a new page. Return: bytes, which are fewer than wanted at a bad address; or -ENOMEM. */
-static s64 put_page(struct pipe_buffer *buffer, struct iov_iter *iter)
+static s64 put_page(struct pipe_buffer *buffer, struct iov_iter *iter, enum slot_kind kind)
 {
-    struct pipe_slot slot = {.page = buffer->spare, .is_open = true};
+    struct pipe_slot slot = {
+        .page = buffer->spare, .is_open = kind == SLOT_STREAM, .is_packet = kind == SLOT_PACKET};
     size_t wanted = min(iov_count(iter), PAGE_SIZE);
 
     buffer->spare = NULL;
@@ -99,23 +102,36 @@ static s64 put_behind_last(struct pipe_buffer *buffer, struct iov_iter *iter)
     return copied < part ? -EFAULT : (s64)copied;
 }
 
-s64 pipe_buffer_put_slow(struct pipe_buffer *buffer, struct iov_iter *iter)
+/* Fills new pages while slots are free and @result is no error. Return: it, or the last page's. */
+static s64 put_pages(struct pipe_buffer *buffer, struct iov_iter *iter, enum slot_kind kind,
+                     s64 result)
 {
-    size_t before = iov_count(iter);
-    s64 result = put_behind_last(buffer, iter);
     size_t wanted = min(iov_count(iter), PAGE_SIZE);
 
     while (result >= 0 && wanted > 0 && pipe_buffer_free_slots(buffer) > 0) {
-        result = put_page(buffer, iter);
+        result = put_page(buffer, iter, kind);
         if (result >= 0 && (size_t)result < wanted) {
             result = -EFAULT;
         }
         wanted = min(iov_count(iter), PAGE_SIZE);
     }
-    if (iov_count(iter) < before) {
-        return (s64)(before - iov_count(iter));
-    }
     return result;
+}
+
+s64 pipe_buffer_put_slow(struct pipe_buffer *buffer, struct iov_iter *iter)
+{
+    size_t before = iov_count(iter);
+    s64 result = put_pages(buffer, iter, SLOT_STREAM, put_behind_last(buffer, iter));
+
+    return iov_count(iter) < before ? (s64)(before - iov_count(iter)) : result;
+}
+
+s64 pipe_buffer_put_packets(struct pipe_buffer *buffer, struct iov_iter *iter)
+{
+    size_t before = iov_count(iter);
+    s64 result = put_pages(buffer, iter, SLOT_PACKET, 0);
+
+    return iov_count(iter) < before ? (s64)(before - iov_count(iter)) : result;
 }
 
 /* The first @n bytes of the first slot are gone; with the last of them the slot is. */
@@ -141,10 +157,11 @@ s64 pipe_buffer_take_slow(struct pipe_buffer *buffer, struct iov_iter *iter)
         size_t part = min(iov_count(iter), (size_t)first->len);
         size_t copied =
             iov_copy_to(iter, (const u8 *)page_to_virt(first->page) + first->offset, part);
+        bool is_last = copied < part || first->is_packet;
 
-        drop_bytes(buffer, copied);
+        drop_bytes(buffer, first->is_packet && copied == part ? first->len : copied);
         done += (s64)copied;
-        if (unlikely(copied < part)) {
+        if (is_last) {
             return done > 0 ? done : -EFAULT;
         }
     }

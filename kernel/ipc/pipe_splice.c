@@ -192,7 +192,7 @@ static s64 write_slot(struct file *file, s64 *pos, struct pipe_slot *slot, size_
     s64 done;
 
     iov_init_kernel(&iter, start, min(len, (size_t)slot->len));
-    done = file->ops->write(file, &iter, pos);
+    done = file_write_limited(file, &iter, pos);
     if (done > 0) {
         slot->offset = (u16)(slot->offset + done);
         slot->len = (u16)(slot->len - done);
@@ -271,9 +271,7 @@ static s64 read_page(struct file *file, s64 *pos, size_t len, struct pipe_slot *
         page_put(slot->page);
         return done;
     }
-    slot->offset = 0;
-    slot->len = (u16)done;
-    slot->is_open = false;
+    *slot = (struct pipe_slot){.page = slot->page, .len = (u16)done};
     return done;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Stream sockets in pairs: two pipes, one each way.
+ * Sockets in pairs, for streams and for packets in sequence: two pipes, one each way.
  *
  * Owns: struct socket. Reading, writing, waiting and SIGPIPE are the pipes'. Only what
  * socketpair(2) makes is here: no names, no listening, no ancillary data.
@@ -46,16 +46,17 @@ static void put_ends(struct file *ends[2])
     file_put(ends[1]);
 }
 
-int socketpair_create(u32 flags, struct file *pair[2])
+int socketpair_create(u32 type, u32 flags, struct file *pair[2])
 {
+    u32 mode = type == SOCK_SEQPACKET ? O_DIRECT : 0;
     struct file *there[2];
     struct file *back[2];
-    int error = pipe_create(0, there);
+    int error = pipe_create(mode, there);
 
     if (error != 0) {
         return error;
     }
-    error = pipe_create(0, back);
+    error = pipe_create(mode, back);
     if (error != 0) {
         put_ends(there);
         return error;
@@ -86,6 +87,10 @@ static s64 socket_write(struct file *file, struct iov_iter *iter, s64 *pos)
 {
     struct socket *socket = file->private;
 
+    /* A packet is not split. */
+    if ((socket->out->flags & O_DIRECT) && iov_count(iter) > PAGE_SIZE) {
+        return -EMSGSIZE;
+    }
     return pipe_write_to(socket->out, iter, file_is_nonblock(file));
 }
 

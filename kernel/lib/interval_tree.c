@@ -10,9 +10,10 @@ static struct interval_node *to_interval(struct rb_node *node)
     return rb_entry_or_null(node, struct interval_node, rb);
 }
 
-static void update_subtree_end(struct rb_node *rb)
+static bool update_subtree_end(struct rb_node *rb)
 {
     struct interval_node *node = to_interval(rb);
+    u64 former = node->subtree_end;
     u64 end = node->end;
 
     if (rb->left != NULL) {
@@ -22,6 +23,7 @@ static void update_subtree_end(struct rb_node *rb)
         end = max(end, to_interval(rb->right)->subtree_end);
     }
     node->subtree_end = end;
+    return end != former;
 }
 
 static const struct rb_augment_ops interval_ops = {.update = update_subtree_end};

@@ -6,7 +6,7 @@
  * rb_check() verifies the rules. Source: Cormen et al., "Introduction to Algorithms", chapter 13.
  *
  * Augmented values are recomputed in two ways: a rotation recomputes the two nodes it turned, and
- * rb_propagate() recomputes the way from the deepest changed node to the root.
+ * rb_propagate() goes up from the deepest changed node until a value stays what it was.
  */
 #include <lib/assert.h>
 #include <lib/rbtree.h>
@@ -46,14 +46,14 @@ static void copy_color(struct rb_node *to, const struct rb_node *from)
 static void update(struct rb_node *node, const struct rb_augment_ops *ops)
 {
     if (ops != NULL) {
-        ops->update(node);
+        (void)ops->update(node);
     }
 }
 
 void rb_propagate(struct rb_node *node, const struct rb_augment_ops *ops)
 {
-    for (; node != NULL; node = rb_parent(node)) {
-        update(node, ops);
+    while (node != NULL && ops->update(node)) {
+        node = rb_parent(node);
     }
 }
 
@@ -153,9 +153,51 @@ void rb_insert_at(struct rb_root *root, struct rb_node *node, struct rb_node *pa
     node->parent_color = (u64)parent;
     *link = node;
     if (ops != NULL) {
-        rb_propagate(node, ops);
+        /* The value that the node happens to hold says nothing about its ancestors. */
+        (void)ops->update(node);
+        rb_propagate(parent, ops);
     }
     balance_insert(root, node, ops);
+}
+
+/*
+ * The next @count nodes of the chain as a tree, whose halves differ by one node at most: so only
+ * the lowest level can be incomplete. Nodes at depth @red_depth, that level, are red; then every
+ * way down meets the same number of black ones.
+ */
+static struct rb_node *build_subtree(struct rb_node **next, u64 count, u32 red_depth,
+                                     const struct rb_augment_ops *ops)
+{
+    u64 nr_left = count / 2;
+
+    if (count == 0) {
+        return NULL;
+    }
+    struct rb_node *left = build_subtree(next, nr_left, red_depth - 1, ops);
+    struct rb_node *node = *next;
+
+    *next = node->right;
+    node->left = left;
+    node->right = build_subtree(next, count - nr_left - 1, red_depth - 1, ops);
+    node->parent_color = red_depth == 0 ? 0 : RB_BLACK;
+    if (node->left != NULL) {
+        set_parent(node->left, node);
+    }
+    if (node->right != NULL) {
+        set_parent(node->right, node);
+    }
+    update(node, ops);
+    return node;
+}
+
+void rb_build(struct rb_root *root, struct rb_node *first, u64 count,
+              const struct rb_augment_ops *ops)
+{
+    u32 height = count == 0 ? 0 : 64 - (u32)__builtin_clzl(count);
+    bool is_complete = (count & (count + 1)) == 0;
+
+    ASSERT(root->node == NULL, "a tree is built where there is none");
+    root->node = build_subtree(&first, count, is_complete ? height : height - 1, ops);
 }
 
 /*
@@ -253,8 +295,13 @@ void rb_erase(struct rb_root *root, struct rb_node *node, const struct rb_augmen
             parent = leaving;
         }
     }
-    if (ops != NULL) {
+    if (ops != NULL && parent != NULL) {
         rb_propagate(parent, ops);
+        if (leaving != node) {
+            /* It holds a value for where it stood. */
+            (void)ops->update(leaving);
+            rb_propagate(rb_parent(leaving), ops);
+        }
     }
     if (was_black && root->node != NULL) {
         balance_erase(root, child, parent, ops);

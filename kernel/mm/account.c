@@ -21,6 +21,8 @@ struct overcommit_policy overcommit_policy = {
     .ratio_percent = 50,
 };
 
+u32 max_map_count = DEFAULT_MAX_MAP_COUNT;
+
 static struct atomic_u64 committed_pages;
 
 void mm_account_add(struct mm *mm, u64 vm_flags, u64 nr_pages)
@@ -80,6 +82,11 @@ u64 vm_committed(void)
 
 u64 vm_commit_limit(void)
 {
+    u64 limit_kib = READ_ONCE(overcommit_policy.limit_kib);
+
+    if (limit_kib != 0) {
+        return limit_kib / (PAGE_SIZE / KIB);
+    }
     return frames_total_count() * overcommit_policy.ratio_percent / 100;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Memory before the frame allocator.
  *
- * Owns the list of RAM and the list of what is free of it, until boot_alloc_finish(). Allocations
+ * Owns the list of RAM and the list of what is free of it, until boot_alloc_close(). Allocations
  * come from the bottom up. Read next: kernel/mm/frames.c.
  */
 #include <arch/layout.h>
@@ -105,9 +105,18 @@ const struct phys_range *boot_alloc_ram_ranges(u32 *count)
     return ram.ranges;
 }
 
-const struct phys_range *boot_alloc_finish(u32 *count)
+const struct phys_range *boot_alloc_free_ranges(u32 *count)
 {
-    is_closed = true;
     *count = available.count;
     return available.ranges;
+}
+
+void boot_alloc_exclude(u64 start, u64 end)
+{
+    list_remove(&available, start, end);
+}
+
+void boot_alloc_close(void)
+{
+    is_closed = true;
 }

@@ -65,7 +65,7 @@ static bool heap_has_room(struct mm *mm, u64 start, u64 end)
     return next == NULL || end + PAGE_SIZE <= vma_start_with_guard(next);
 }
 
-static bool move_brk(struct mm *mm, u64 brk, struct list_node *detached)
+static bool move_brk(struct mm *mm, u64 brk, struct unmapped *unmapped)
 {
     u64 old_end = PAGE_ALIGN_UP(mm->layout.brk);
     u64 new_end = PAGE_ALIGN_UP(brk);
@@ -74,7 +74,7 @@ static bool move_brk(struct mm *mm, u64 brk, struct list_node *detached)
         return false;
     }
     if (new_end < old_end) {
-        return unmap_range(mm, new_end, old_end, detached) == 0;
+        return unmap_range(mm, new_end, old_end, unmapped) == 0;
     }
     return new_end == old_end ||
            (heap_has_room(mm, old_end, new_end) && grow_heap(mm, old_end, new_end));
@@ -82,7 +82,7 @@ static bool move_brk(struct mm *mm, u64 brk, struct list_node *detached)
 
 u64 mm_brk(struct mm *mm, u64 brk)
 {
-    struct list_node detached = LIST_INIT(detached);
+    struct unmapped unmapped = UNMAPPED_INIT(unmapped);
     u64 old_brk, new_brk;
     bool populate;
 
@@ -90,13 +90,13 @@ u64 mm_brk(struct mm *mm, u64 brk)
         return mm->layout.brk;
     }
     old_brk = mm->layout.brk;
-    if (move_brk(mm, brk, &detached)) {
+    if (move_brk(mm, brk, &unmapped)) {
         mm->layout.brk = brk;
     }
     new_brk = mm->layout.brk;
     populate = (mm->def_flags & VM_LOCKED_MASK) == VM_LOCKED && new_brk > old_brk;
     mm_write_unlock(mm);
-    vma_free_list(&detached);
+    unmapped_finish(&unmapped);
     if (populate && mm_populate(mm, PAGE_ALIGN_UP(old_brk), PAGE_ALIGN_UP(new_brk)) != 0) {
         /* The heap has grown; its pages come when they are touched. */
         return new_brk;

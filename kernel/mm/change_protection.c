@@ -3,18 +3,19 @@
  *
  * Rights that go are taken from every entry and flushed before the call returns (I8). The right to
  * write is given at once only where a write needs nothing else: an exclusive anonymous page (I1),
- * or a page of a shared object; elsewhere the next write fault decides.
+ * or a page of a shared object (G1); elsewhere the next write fault decides.
  */
 #include <lib/assert.h>
 #include <mm/change_protection.h>
 #include <mm/cursor.h>
+#include <mm/pager.h>
 #include <mm/tlb.h>
 #include <proc/sched.h>
 
 static void change_table(struct vma *vma, struct pt_cursor *cursor, u64 end,
                          struct tlb_batch *batch);
-static struct pte changed_entry(const struct vma *vma, struct pte entry);
-static bool may_write_at_once(const struct vma *vma, struct pte entry);
+static ALWAYS_INLINE struct pte changed_entry(const struct vma *vma, struct pte entry);
+static ALWAYS_INLINE bool may_be_writable(const struct vma *vma, struct pte entry);
 static bool loses_rights(struct pte old, struct pte new);
 
 void change_protection(struct vma *vma, u64 start, u64 end)
@@ -64,14 +65,19 @@ static void change_table(struct vma *vma, struct pt_cursor *cursor, u64 end,
     }
 }
 
-static struct pte changed_entry(const struct vma *vma, struct pte entry)
+static ALWAYS_INLINE struct pte changed_entry(const struct vma *vma, struct pte entry)
 {
     struct pte new = pte_change_access(entry, vma_pte_access(vma));
 
-    return may_write_at_once(vma, entry) ? pte_with_write(new) : pte_without_write(new);
+    return may_be_writable(vma, entry) ? pte_with_write(new) : pte_without_write(new);
 }
 
-static bool may_write_at_once(const struct vma *vma, struct pte entry)
+bool entry_may_be_writable(const struct vma *vma, struct pte entry)
+{
+    return may_be_writable(vma, entry);
+}
+
+static ALWAYS_INLINE bool may_be_writable(const struct vma *vma, struct pte entry)
 {
     const struct page *page = pte_page(entry);
 
@@ -82,7 +88,7 @@ static bool may_write_at_once(const struct vma *vma, struct pte entry)
         return false;
     }
     if (vma->flags & VM_SHARED) {
-        return true;
+        return vma->object == NULL || object_lets_write(vma->object, page);
     }
     /* A clean page stays read-only, so that the first write is seen by whoever tracks writes. */
     return page_is_anon(page) && page_is_anon_exclusive(page) && pte_is_dirty(entry);

@@ -86,6 +86,33 @@ static void add_device(const struct phys_range *range, enum direct_media media)
            device->nr_frames << (PAGE_SHIFT - 10), kind);
 }
 
+static bool do_overlap(const struct phys_range *a, const struct phys_range *b)
+{
+    return a->start < b->end && b->start < a->end;
+}
+
+/* Firmware that tells the same memory twice must not make two owners of it. */
+static bool is_taken(const struct phys_range *range)
+{
+    u32 nr_ram;
+    const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
+
+    for (u32 i = 0; i < nr_ram; i++) {
+        if (do_overlap(range, &ram[i])) {
+            return true;
+        }
+    }
+    for (u32 i = 0; i < nr_devices; i++) {
+        u64 start = devices[i].first_pfn << PAGE_SHIFT;
+        const struct phys_range device = {start, start + (devices[i].nr_frames << PAGE_SHIFT)};
+
+        if (do_overlap(range, &device)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void direct_init(void)
 {
     struct phys_range range;
@@ -96,7 +123,9 @@ void direct_init(void)
     for (u32 i = 0; platform_persistent_memory(i, &range.start, &range.end); i++) {
         range.start = PAGE_ALIGN_UP(range.start);
         range.end = PAGE_ALIGN_DOWN(range.end);
-        if (range.start < range.end) {
+        if (range.start < range.end && is_taken(&range)) {
+            printk("direct: the memory at %#lx has an owner already\n", range.start);
+        } else if (range.start < range.end) {
             add_device(&range, DIRECT_MEDIA_PERSISTENT);
         }
     }

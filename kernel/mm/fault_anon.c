@@ -32,7 +32,9 @@ enum fault_step fault_anon_zero_read(struct vm_fault *vmf)
     enum fault_step step = vm_fault_lock(vmf);
 
     if (step == FAULT_STEP_DONE) {
-        cursor_set(&vmf->cursor, pte_with_special(entry));
+        entry = pte_with_special(entry);
+        entry = pte_is_none(vmf->entry) ? entry : vm_fault_inherit(entry, vmf->entry);
+        cursor_set(&vmf->cursor, entry);
         cursor_unlock(&vmf->cursor);
     }
     return step;
@@ -83,15 +85,6 @@ enum fault_step vm_fault_finish_cow(struct vm_fault *vmf)
     return vm_fault_enter_anon(vmf, page);
 }
 
-/* What the old entry says about the address goes over to the new one (N5, F11). */
-static struct pte inherit(struct pte entry, struct pte old)
-{
-    if (pte_kind(old) == PTE_KIND_MARKER) {
-        return pte_markers(old) & PTE_MARKER_UFFD_WP ? pte_with_uffd_wp(entry) : entry;
-    }
-    return pte_carry(entry, old);
-}
-
 enum fault_step vm_fault_enter_anon(struct vm_fault *vmf, struct page *page)
 {
     struct vma *vma = vmf->vma;
@@ -99,7 +92,7 @@ enum fault_step vm_fault_enter_anon(struct vm_fault *vmf, struct page *page)
     struct page *old_page = NULL;
 
     if (!pte_is_none(vmf->entry)) {
-        entry = inherit(entry, vmf->entry);
+        entry = vm_fault_inherit(entry, vmf->entry);
     }
     if (vmf->flags & FAULT_FLAG_WRITE) {
         bool may_write = (vma->flags & VM_WRITE) && !pte_is_uffd_wp(entry);

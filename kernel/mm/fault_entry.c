@@ -20,6 +20,8 @@
 
 static u32 fault_flags_of(u32 access);
 static void user_fault(u64 addr, u32 access);
+static void user_fault_failed(u64 addr, u32 access, enum fault_outcome outcome,
+                              struct fault_info *info);
 static void kernel_fault(struct trapframe *tf, u64 addr, u32 access);
 static bool may_try_again(void);
 
@@ -45,25 +47,36 @@ _Static_assert((u32)FAULT_FLAG_WRITE == (u32)PAGE_FAULT_WRITE &&
 static u32 fault_flags_of(u32 access)
 {
     u32 passed_on = FAULT_FLAG_WRITE | FAULT_FLAG_USER | FAULT_FLAG_EXEC;
+    u32 flags = (access & passed_on) | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
 
-    return (access & passed_on) | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
-           FAULT_FLAG_INTERRUPTIBLE;
+    /* A copy of the kernel's cannot be left halfway for a handler to run. */
+    return access & PAGE_FAULT_USER ? flags | FAULT_FLAG_INTERRUPTIBLE : flags;
 }
 
 static void user_fault(u64 addr, u32 access)
 {
     struct fault_info info;
-    enum fault_outcome outcome;
+    enum fault_outcome outcome = handle_mm_fault(current_mm(), addr, fault_flags_of(access), &info);
 
-    do {
-        outcome = handle_mm_fault(current_mm(), addr, fault_flags_of(access), &info);
-    } while (outcome == FAULT_OOM && may_try_again());
+    if (unlikely(outcome != FAULT_OK)) {
+        user_fault_failed(addr, access, outcome, &info);
+    }
+}
+
+/* Not inline: hardly a fault comes here. @info is valid as @outcome says. */
+static NOINLINE void user_fault_failed(u64 addr, u32 access, enum fault_outcome outcome,
+                                       struct fault_info *info)
+{
+    while (outcome == FAULT_OOM && may_try_again()) {
+        outcome = handle_mm_fault(current_mm(), addr, fault_flags_of(access), info);
+    }
+    arch_note_page_fault(addr, access);
     switch (outcome) {
     case FAULT_SIGSEGV:
-        signal_force_fault(SIGSEGV, info.si_code, addr);
+        signal_force_fault(SIGSEGV, info->si_code, addr);
         break;
     case FAULT_SIGBUS:
-        signal_force_fault(SIGBUS, info.si_code, addr);
+        signal_force_fault(SIGBUS, info->si_code, addr);
         break;
     case FAULT_OOM:
         if (!fatal_signal_pending(current_thread())) {

@@ -11,17 +11,23 @@
 #include <mm/anon.h>
 #include <mm/frames.h>
 #include <mm/object.h>
+#include <mm/pager.h>
 #include <mm/tlb.h>
+#include <mm/verify.h>
 #include <mm/vm_fault.h>
 #include <uapi/linux/signal.h>
+#include <uapi/linux/userfaultfd.h>
 
 /* A read fault enters the pages of this many bytes around it, where the object has them already. */
 #define FAULT_AROUND_BYTES (64 * KIB)
 #define FAULT_AROUND_PAGES (FAULT_AROUND_BYTES / PAGE_SIZE)
 
+static ALWAYS_INLINE bool is_watched(const struct vm_fault *vmf);
+static bool must_ask_uffd(const struct vm_fault *vmf, int error, u32 *reason);
 static enum fault_step map_hole(struct vm_fault *vmf);
 static enum fault_step fault_object_error(struct vm_fault *vmf, int error);
-static struct pte file_pte(const struct vma *vma, const struct page *page);
+static enum fault_step must_announce(struct vm_fault *vmf);
+static ALWAYS_INLINE struct pte file_pte(const struct vma *vma, const struct page *page);
 static void mark_written(struct page *page);
 static void enter_file_page(struct pt_cursor *cursor, struct page *page, struct pte entry);
 static bool may_fault_around(const struct vm_fault *vmf);
@@ -37,9 +43,19 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     struct page *page;
     struct pte entry;
     enum fault_step step;
+    u32 reason;
     int error;
 
     vmf->generation = object_generation(object);
+    if (is_watched(vmf)) {
+        error = object_get_page(object, index, OBJECT_FIND, &page);
+        if (error == 0) {
+            page_put(page);
+        }
+        if (must_ask_uffd(vmf, error, &reason)) {
+            return fault_uffd(vmf, reason);
+        }
+    }
     error = object_get_page(object, index, OBJECT_CREATE, &page);
     if (error == -ENOENT && !(vmf->flags & FAULT_FLAG_WRITE)) {
         return map_hole(vmf);
@@ -57,10 +73,17 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
         page_put(page);
         return FAULT_STEP_AGAIN;
     }
+    if ((vmf->flags & FAULT_FLAG_WRITE) && !object_lets_write(object, page)) {
+        cursor_unlock(&vmf->cursor);
+        page_put(page);
+        return must_announce(vmf);
+    }
     entry = file_pte(vmf->vma, page);
-    if (vmf->flags & FAULT_FLAG_WRITE) {
-        entry = pte_with_dirty(entry);
-        entry = vmf->vma->flags & VM_UFFD_WP ? entry : pte_with_write(entry);
+    if (!pte_is_none(vmf->entry)) {
+        entry = vm_fault_inherit(entry, vmf->entry);
+    }
+    if ((vmf->flags & FAULT_FLAG_WRITE) && !pte_is_uffd_wp(entry)) {
+        entry = pte_with_write(pte_with_dirty(entry));
         mark_written(page);
     }
     enter_file_page(&vmf->cursor, page, entry);
@@ -70,6 +93,24 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
         fault_around(vmf);
     }
     return FAULT_STEP_DONE;
+}
+
+static ALWAYS_INLINE bool is_watched(const struct vm_fault *vmf)
+{
+    return unlikely((vmf->vma->flags & (VM_UFFD_MISSING | VM_UFFD_MINOR)) != 0);
+}
+
+/* C18: a userfaultfd hears of a page that is not there, and of one that is. */
+static bool must_ask_uffd(const struct vm_fault *vmf, int error, u32 *reason)
+{
+    u64 flags = vmf->vma->flags;
+
+    if (error == 0) {
+        *reason = UFFD_PAGEFAULT_FLAG_MINOR;
+        return flags & VM_UFFD_MINOR;
+    }
+    *reason = 0;
+    return error == -ENOENT && (flags & VM_UFFD_MISSING);
 }
 
 /* N8. Whoever fills the hole, or cuts the object off in front of it, zaps the entry. */
@@ -82,7 +123,9 @@ static enum fault_step map_hole(struct vm_fault *vmf)
         return step;
     }
     if (object_generation(vmf->vma->object) == vmf->generation) {
-        cursor_set(&vmf->cursor, pte_with_special(entry));
+        entry = pte_with_special(entry);
+        entry = pte_is_none(vmf->entry) ? entry : vm_fault_inherit(entry, vmf->entry);
+        cursor_set(&vmf->cursor, entry);
     } else {
         step = FAULT_STEP_AGAIN;
     }
@@ -90,10 +133,27 @@ static enum fault_step map_hole(struct vm_fault *vmf)
     return step;
 }
 
+/* The pager hears of the first write to a clean page before it can happen (G1). */
+static enum fault_step must_announce(struct vm_fault *vmf)
+{
+    vmf->nr_wanted = 0;
+    return FAULT_STEP_PAGER;
+}
+
+/* How much is brought in at once: only what is asked for, where pages are watched one by one. */
+static u32 pages_wanted(const struct vma *vma)
+{
+    return vma->flags & (VM_UFFD_FLAGS | VM_RAND_READ) ? 1 : PAGER_WINDOW_PAGES;
+}
+
 static enum fault_step fault_object_error(struct vm_fault *vmf, int error)
 {
     if (error == -ENOMEM) {
         return FAULT_STEP_OOM;
+    }
+    if (error == -EINPROGRESS) {
+        vmf->nr_wanted = pages_wanted(vmf->vma);
+        return FAULT_STEP_PAGER;
     }
     vmf->si_code = BUS_ADRERR;
     return FAULT_STEP_SIGBUS;
@@ -101,15 +161,15 @@ static enum fault_step fault_object_error(struct vm_fault *vmf, int error)
 
 /*
  * Nobody has to hear of the first write to a page of a memory object, so a shared mapping that may
- * be written gets a writable entry at once, unless a pager protects pages in it (B12), or it is
- * watched which pages are written (clear_refs.c).
+ * be written gets a writable entry at once, unless a pager protects pages in it (B12) or has to
+ * hear of it (G1), or it is watched which pages are written (clear_refs.c).
  */
-static struct pte file_pte(const struct vma *vma, const struct page *page)
+static ALWAYS_INLINE struct pte file_pte(const struct vma *vma, const struct page *page)
 {
     struct pte entry = pte_make_page(page_to_pfn(page), vma_pte_access(vma));
     u64 needed = VM_SHARED | VM_WRITE | VM_SOFTDIRTY;
 
-    if ((vma->flags & (needed | VM_UFFD_WP)) == needed) {
+    if ((vma->flags & (needed | VM_UFFD_WP)) == needed && object_lets_write(vma->object, page)) {
         entry = pte_with_write(entry);
     }
     return entry;
@@ -130,12 +190,13 @@ static void enter_file_page(struct pt_cursor *cursor, struct page *page, struct 
     cursor_set(cursor, entry);
 }
 
-/* Only for readers: a write is rarely followed by writes around it. */
+/*
+ * Only for readers: a write is rarely followed by writes around it. Advice to read at random keeps
+ * a pager from bringing in more (pages_wanted()); what is in memory anyway costs only its entry.
+ */
 static bool may_fault_around(const struct vm_fault *vmf)
 {
-    u64 unwanted = VM_UFFD_FLAGS | VM_RAND_READ;
-
-    return !(vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & unwanted);
+    return !(vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & VM_UFFD_FLAGS);
 }
 
 /* The window is aligned and smaller than what one table serves, so it lies in one table. */
@@ -157,6 +218,9 @@ static void fault_around(struct vm_fault *vmf)
     for (u32 i = 0; cursor.addr < end; i++, cursor_step(&cursor)) {
         if (pages[i] != NULL && pte_is_none(cursor_pte(&cursor)) &&
             object_take_page(vma->object, first + i, pages[i])) {
+            if (DEBUG_ENABLED) {
+                mm_verify_fault_around(vma, cursor_pte(&cursor));
+            }
             enter_file_page(&cursor, pages[i], file_pte(vma, pages[i]));
             nr_entered++;
         }
@@ -171,12 +235,19 @@ enum fault_step fault_file_copy(struct vm_fault *vmf)
     struct page *source = NULL;
     struct page *page;
     enum fault_step step = FAULT_STEP_OOM;
+    u32 reason;
     int error;
 
     if (vmf->vma->object->ops->cow_fault != NULL) {
         return handler_copy(vmf);
     }
-    error = object_get_page(vmf->vma->object, index, OBJECT_FIND, &source);
+    error = object_get_page(vmf->vma->object, index, OBJECT_NEED, &source);
+    if (is_watched(vmf) && must_ask_uffd(vmf, error, &reason)) {
+        if (source != NULL) {
+            page_put(source);
+        }
+        return fault_uffd(vmf, reason);
+    }
     /* A hole reads as zeros and need not get a page just to be copied. */
     if (error != 0 && error != -ENOENT) {
         return fault_object_error(vmf, error);
@@ -264,8 +335,13 @@ enum fault_step fault_file_hole(struct vm_fault *vmf)
 enum fault_step fault_file_dirty(struct vm_fault *vmf)
 {
     struct pte entry = pte_change_access(vmf->entry, vma_pte_access(vmf->vma));
+    const struct page *page = pte_page(entry);
     bool is_entered;
 
+    if (page != NULL && !object_lets_write(vmf->vma->object, page)) {
+        cursor_unlock(&vmf->cursor);
+        return must_announce(vmf);
+    }
     entry = pte_with_write(pte_with_dirty(pte_with_accessed(entry)));
     is_entered = cursor_replace(&vmf->cursor, vmf->entry, entry);
     if (is_entered && pte_page(entry) != NULL) {

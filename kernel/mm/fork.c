@@ -31,13 +31,15 @@ struct fork_copy {
 
 enum fork_step { FORK_STEP_TABLE_DONE, FORK_STEP_NEED_PAGE };
 
-static bool vma_needs_copy(const struct vma *src);
+static bool vma_needs_copy(const struct vma *dst, const struct vma *src);
 static int copy_table(struct fork_copy *copy, u64 end);
 static enum fork_step copy_entries(struct fork_copy *copy, u64 end);
+static ALWAYS_INLINE void copy_absent(const struct vma *dst, struct pt_cursor *to,
+                                      struct pte entry);
 static struct pte inherited_marker(const struct vma *dst, struct pte entry);
-static ALWAYS_INLINE struct pte child_entry(const struct vma *dst, struct pte entry);
+static struct pte child_entry(const struct vma *dst, struct pte entry);
 static bool must_stay(const struct page *page);
-static ALWAYS_INLINE enum mm_rss_kind share_page(struct page *page);
+static ALWAYS_INLINE bool share_page(struct page *page);
 static struct pte copy_pinned(struct fork_copy *copy, struct pte entry, u64 addr);
 
 void fork_copy_begin(struct mm *parent)
@@ -63,7 +65,7 @@ int fork_copy_page_range(struct vma *dst, struct vma *src)
     ASSERT(dst->start == src->start && dst->end == src->end,
            "a child's VMA is where its parent's is");
     ASSERT(vma_is_write_locked(src), "no fault of the parent runs in a VMA that fork copies");
-    if (!vma_needs_copy(src) || !cursor_first(&copy.from, src->mm, src->start, src->end)) {
+    if (!vma_needs_copy(dst, src) || !cursor_first(&copy.from, src->mm, src->start, src->end)) {
         return 0;
     }
     do {
@@ -82,10 +84,13 @@ int fork_copy_page_range(struct vma *dst, struct vma *src)
     return error;
 }
 
-/* Without private pages a fault of the child finds all that the parent's entries say (I4). */
-static bool vma_needs_copy(const struct vma *src)
+/*
+ * Without private pages a fault of the child finds all that the parent's entries say (I4), but for
+ * what a pager has protected (F10).
+ */
+static bool vma_needs_copy(const struct vma *dst, const struct vma *src)
 {
-    return src->anon_vma != NULL || (src->flags & VM_UFFD_WP);
+    return src->anon_vma != NULL || (dst->flags & VM_UFFD_WP) != 0;
 }
 
 static int copy_table(struct fork_copy *copy, u64 end)
@@ -120,18 +125,18 @@ static enum fork_step copy_entries(struct fork_copy *copy, u64 end)
 {
     struct pt_cursor from = copy->from;
     struct pt_cursor to = copy->to;
+    struct pte inherited = child_entry(copy->dst, pte_without_write(pte_all()));
     bool has_pins = atomic_u32_load(&from.mm->has_pinned) != 0;
+    bool is_shared = copy->src->flags & VM_SHARED;
     enum fork_step step = FORK_STEP_TABLE_DONE;
+    s64 nr_anon = 0;
 
     for (; from.addr < end; cursor_step(&from), cursor_step(&to)) {
         struct pte entry = cursor_pte(&from);
         struct page *page;
 
-        if (pte_is_none(entry)) {
-            continue;
-        }
         if (unlikely(!pte_is_present(entry))) {
-            cursor_set(&to, inherited_marker(copy->dst, entry));
+            copy_absent(copy->dst, &to, entry);
             continue;
         }
         page = pte_page(entry);
@@ -140,22 +145,39 @@ static enum fork_step copy_entries(struct fork_copy *copy, u64 end)
                 step = FORK_STEP_NEED_PAGE;
                 break;
             }
-            cursor_set(&to, copy_pinned(copy, entry, to.addr));
+            cursor_set(&to, copy_pinned(copy, entry, from.addr));
             continue;
         }
         explore_point(EXPLORE_COUNT);
-        if (page != NULL) {
-            copy->rss[share_page(page)]++;
+        if (likely(page != NULL)) {
+            if (likely(share_page(page))) {
+                nr_anon++;
+            } else {
+                copy->rss[page_rss_kind(page)]++;
+            }
         }
-        /* Only private VMAs get here; the processor may be setting its own bits meanwhile. */
+        if (unlikely(is_shared)) {
+            cursor_set(&to, child_entry(copy->dst, pte_without_dirty(entry)));
+            continue;
+        }
+        /* The processor may be setting its own bits meanwhile. */
         if (pte_is_writable(entry)) {
             cursor_clear_write(&from);
         }
-        cursor_set(&to, child_entry(copy->dst, pte_without_write(entry)));
+        cursor_set(&to, pte_intersection(entry, inherited));
     }
+    copy->rss[MM_RSS_ANON] += nr_anon;
+    to.addr = from.addr;
     copy->from = from;
     copy->to = to;
     return step;
+}
+
+static ALWAYS_INLINE void copy_absent(const struct vma *dst, struct pt_cursor *to, struct pte entry)
+{
+    if (!pte_is_none(entry)) {
+        cursor_set(to, inherited_marker(dst, entry));
+    }
 }
 
 /* A pager's protection is inherited only with its registration; other markers always are (F10). */
@@ -170,7 +192,7 @@ static struct pte inherited_marker(const struct vma *dst, struct pte entry)
     return markers != 0 ? pte_make_marker(markers) : pte_none();
 }
 
-static ALWAYS_INLINE struct pte child_entry(const struct vma *dst, struct pte entry)
+static struct pte child_entry(const struct vma *dst, struct pte entry)
 {
     if (!(dst->flags & VM_UFFD_WP)) {
         entry = pte_without_uffd_wp(entry);
@@ -184,18 +206,16 @@ static bool must_stay(const struct page *page)
     return page_is_anon_exclusive(page) && page_pincount(page) != 0;
 }
 
-/* One entry more maps the page, which is nobody's alone any longer. */
-static ALWAYS_INLINE enum mm_rss_kind share_page(struct page *page)
+/* One entry more maps the page, which is nobody's alone any longer. Return: is it anonymous? */
+static ALWAYS_INLINE bool share_page(struct page *page)
 {
-    page_get(page);
-    page_add_mapping(page);
-    if (!page_is_anon(page)) {
-        return page_rss_kind(page);
-    }
-    if (page_is_anon_exclusive(page)) {
+    u32 flags = atomic_u32_load(&page->flags);
+
+    page_get_mapping(page);
+    if ((flags & BIT(PG_anon_exclusive)) != 0) {
         page_clear_anon_exclusive(page);
     }
-    return MM_RSS_ANON;
+    return (flags & BIT(PG_anon)) != 0;
 }
 
 /* The child's copy of a page that stays with its parent, whose entry remains as it is (I3). */

@@ -2,17 +2,19 @@
  * The frame allocator.
  *
  * Owns every frame of RAM that nobody holds: blocks of 2^n frames in the buddy lists, and single
- * frames on a list of each CPU. The free frames of a CPU's list are touched by that CPU alone and
- * never by an interrupt handler, so the common allocation takes no lock. Read next:
- * kernel/mm/frames_init.c (where the frames come from), kernel/mm/slab.c.
+ * frames in chains: two of each CPU, and full ones in a depot. The chains of a CPU are touched by
+ * that CPU alone and never by an interrupt handler, so the common allocation takes no lock; between
+ * CPU and depot a whole chain moves at once, so single frames come and go without being merged and
+ * cut up again each time. Read next: kernel/mm/frames_init.c (where the frames come from),
+ * kernel/mm/slab.c.
  *
- * F1. A frame is in at most one of: a buddy block, one CPU's list, somebody's hands.
+ * F1. A frame is in at most one of: a buddy block, one chain, somebody's hands.
  * F2. A free block is aligned to its size, and its buddy is not free as a whole: they would be one.
  * F3. Only the first page of a free block has PG_buddy and an order; the others have no flags.
  * F4. A free frame has no references, mappings or pins.
+ * F5. A frame that was freed as PG_zeroed, as page tables are, holds zeros alone.
  */
 #include <arch/cpu.h>
-#include <arch/memops.h>
 #include <lib/printk.h>
 #include <mm/fail_inject.h>
 #include <mm/frames.h>
@@ -20,10 +22,11 @@
 #include <mm/kasan.h>
 #include <mm/slab.h>
 
-/* Free single frames of one CPU, newest first; a cache line each. */
+/* Free single frames of one CPU; a cache line each. */
 struct cpu_frames {
-    struct page *head;
-    u32 count;
+    struct frame_chain current; /* where frames come from and go to */
+    struct frame_chain other;   /* empty or full: stands in when the one above is full or empty */
+    struct frame_chain zeroed;  /* frames that need no clearing (F5) */
 } ALIGNED(64);
 
 struct cpu_counters {
@@ -44,7 +47,9 @@ static bool (*reclaim_frames)(void);
 
 static struct page *alloc_slow(u32 order, u32 flags);
 static void free_block(struct page *page, u32 order);
-static void cpu_list_spill(struct cpu_frames *list);
+static void free_frame(struct cpu_frames *frames, struct page *page);
+static void make_room(struct cpu_frames *frames);
+static void cpu_drain(struct cpu_frames *frames);
 
 /* A frame leaves the allocator: one reference, everything else as nobody's. */
 static ALWAYS_INLINE void prepare_page(struct page *page, u32 order, u32 flags)
@@ -61,6 +66,43 @@ static ALWAYS_INLINE void prepare_page(struct page *page, u32 order, u32 flags)
     }
 }
 
+static ALWAYS_INLINE void chain_push(struct frame_chain *chain, struct page *page)
+{
+    atomic_u32_store(&page->flags, (u32)BIT(PG_cached));
+    page->next_free = chain->head;
+    chain->head = page;
+    chain->count++;
+}
+
+static ALWAYS_INLINE struct page *chain_pop(struct frame_chain *chain)
+{
+    struct page *page = chain->head;
+
+    chain->head = page->next_free;
+    chain->count--;
+    return page;
+}
+
+static bool is_all_zero(const struct page *page)
+{
+    const u64 *words = page_to_virt(page);
+    u64 seen = 0;
+
+    for (u32 i = 0; i < PAGE_SIZE / sizeof(u64); i++) {
+        seen |= words[i];
+    }
+    return seen == 0;
+}
+
+static ALWAYS_INLINE struct page *take_zeroed(struct frame_chain *zeroed)
+{
+    struct page *page = chain_pop(zeroed);
+
+    prepare_page(page, 0, 0);
+    DEBUG_ASSERT(is_all_zero(page), "F5: a frame that was freed as zeroed holds zeros alone");
+    return page;
+}
+
 struct page *page_alloc(u32 order, u32 flags)
 {
     if (DEBUG_ENABLED) {
@@ -70,13 +112,14 @@ struct page *page_alloc(u32 order, u32 flags)
             return NULL;
         }
     }
-    struct cpu_frames *list = &cpu_frames[cpu_id()];
-    struct page *page = list->head;
-    if (unlikely(order != 0 || page == NULL)) {
+    struct cpu_frames *frames = &cpu_frames[cpu_id()];
+    if ((flags & ALLOC_ZERO) != 0 && order == 0 && frames->zeroed.count != 0) {
+        return take_zeroed(&frames->zeroed);
+    }
+    if (unlikely(order != 0 || frames->current.count == 0)) {
         return alloc_slow(order, flags);
     }
-    list->head = page->next_free;
-    list->count--;
+    struct page *page = chain_pop(&frames->current);
     prepare_page(page, 0, flags);
     return page;
 }
@@ -110,48 +153,66 @@ void page_split_block(struct page *page, u32 order)
     }
 }
 
-static ALWAYS_INLINE void check_unused(const struct page *page)
+static ALWAYS_INLINE bool is_unused(const struct page *page)
 {
-    u32 flags = atomic_u32_load(&page->flags);
-
-    if (unlikely((flags & ~FLAGS_AT_FREE) != 0 ||
-                 ((u32)page_mapcount(page) | page_pincount(page)) != 0)) {
-        page_dump(page, "freed while in use");
-        BUG("F4: a free frame has no references, mappings or pins");
-    }
+    return (atomic_u32_load(&page->flags) & ~FLAGS_AT_FREE) == 0 &&
+           ((u32)page_mapcount(page) | page_pincount(page)) == 0;
 }
 
-static ALWAYS_INLINE void cpu_list_push(struct cpu_frames *list, struct page *page)
+static COLD NORETURN void freed_while_in_use(const struct page *page)
 {
+    page_dump(page, "freed while in use");
+    BUG("F4: a free frame has no references, mappings or pins");
+}
+
+/* What is not simply unused: page tables, which come back empty, and mistakes. */
+static NOINLINE void free_special(struct cpu_frames *frames, struct page *page)
+{
+    if (!page_is_zeroed(page)) {
+        freed_while_in_use(page);
+    }
+    page_clear_type(page, PG_zeroed);
+    if (!is_unused(page) || frames->zeroed.count >= frame_pool.chain_frames) {
+        free_frame(frames, page);
+        return;
+    }
     kasan_poison(page_to_virt(page), PAGE_SIZE, KASAN_FREE_PAGE);
-    atomic_u32_store(&page->flags, (u32)BIT(PG_cached));
-    page->next_free = list->head;
-    list->head = page;
-    list->count++;
+    chain_push(&frames->zeroed, page);
+}
+
+static ALWAYS_INLINE void free_frame(struct cpu_frames *frames, struct page *page)
+{
+    if (unlikely(!is_unused(page))) {
+        free_special(frames, page);
+        return;
+    }
+    if (unlikely(frames->current.count == frame_pool.chain_frames)) {
+        make_room(frames);
+    }
+    kasan_poison(page_to_virt(page), PAGE_SIZE, KASAN_FREE_PAGE);
+    chain_push(&frames->current, page);
 }
 
 static void free_block(struct page *page, u32 order)
 {
     DEBUG_ASSERT(!cpu_in_interrupt(), "interrupt handlers do not free");
-    check_unused(page);
-    if (unlikely(order != 0)) {
-        kasan_poison(page_to_virt(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
-        atomic_u32_store(&page->flags, 0);
-        spin_lock(&frame_pool.lock);
-        frame_pool_free(page_to_pfn(page), order);
-        spin_unlock(&frame_pool.lock);
+    if (likely(order == 0)) {
+        free_frame(&cpu_frames[cpu_id()], page);
         return;
     }
-    struct cpu_frames *list = &cpu_frames[cpu_id()];
-    cpu_list_push(list, page);
-    if (unlikely(list->count > frame_pool.cpu_list_max)) {
-        cpu_list_spill(list);
+    if (!is_unused(page)) {
+        freed_while_in_use(page);
     }
+    kasan_poison(page_to_virt(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
+    atomic_u32_store(&page->flags, 0);
+    spin_lock(&frame_pool.lock);
+    frame_pool_free(page_to_pfn(page), order);
+    spin_unlock(&frame_pool.lock);
 }
 
 void page_put_many(struct page *const *pages, u32 nr_pages)
 {
-    struct cpu_frames *list = &cpu_frames[cpu_id()];
+    struct cpu_frames *frames = &cpu_frames[cpu_id()];
 
     DEBUG_ASSERT(!cpu_in_interrupt(), "interrupt handlers do not free");
     for (u32 i = 0; i < nr_pages; i++) {
@@ -159,23 +220,9 @@ void page_put_many(struct page *const *pages, u32 nr_pages)
 
         ASSERT(old - 1 < REFCOUNT_LIMIT, "I5: a reference is dropped only by an owner");
         if (old == 1) {
-            check_unused(pages[i]);
-            cpu_list_push(list, pages[i]);
+            free_frame(frames, pages[i]);
         }
     }
-    if (unlikely(list->count > frame_pool.cpu_list_max)) {
-        cpu_list_spill(list);
-    }
-}
-
-void page_clear(struct page *page)
-{
-    arch_page_clear(page_to_virt(page));
-}
-
-void page_copy(struct page *dst, const struct page *src)
-{
-    arch_page_copy(page_to_virt(dst), page_to_virt(src));
 }
 
 /* --- the buddy lists ---------------------------------------------------------------------------
@@ -243,51 +290,160 @@ static u64 reserve_for(u32 flags)
     return (flags & ALLOC_ATOMIC) != 0 ? 0 : frame_pool.reserve / 2;
 }
 
-/* One block for the caller and, if that is a single frame, a batch for the CPU's list. */
-static struct page *pool_take(u32 order, u32 flags)
+/* --- chains ------------------------------------------------------------------------------------
+ */
+
+/* Frames that are free to anybody: those on the chains of a CPU are not. */
+static u64 pool_available(void)
 {
-    struct cpu_frames *list = &cpu_frames[cpu_id()];
-    u64 reserve = reserve_for(flags);
+    return READ_ONCE(frame_pool.nr_free) +
+           (u64)READ_ONCE(frame_pool.nr_depot) * frame_pool.chain_frames;
+}
+
+static void depot_push(const struct frame_chain *chain) REQUIRES(frame_pool.lock)
+{
+    chain->head->next_chain = frame_pool.depot;
+    frame_pool.depot = chain->head;
+    frame_pool.nr_depot++;
+}
+
+static struct frame_chain depot_pop(void) REQUIRES(frame_pool.lock)
+{
+    struct frame_chain chain = {.head = frame_pool.depot, .count = frame_pool.chain_frames};
+
+    frame_pool.depot = chain.head->next_chain;
+    frame_pool.nr_depot--;
+    return chain;
+}
+
+/* Merges the frames of a chain into the buddy lists. */
+static void chain_free(struct frame_chain *chain) REQUIRES(frame_pool.lock)
+{
+    while (chain->count > 0) {
+        struct page *page = chain_pop(chain);
+
+        ASSERT(atomic_u32_load(&page->flags) == BIT(PG_cached), "F1: a listed frame is free");
+        atomic_u32_store(&page->flags, 0);
+        frame_pool_free(page_to_pfn(page), 0);
+    }
+}
+
+/* Cuts a block as large as possible into the single frames of an empty chain; lowest first. */
+static void chain_fill(struct frame_chain *chain) REQUIRES(frame_pool.lock)
+{
+    for (u32 frames = frame_pool.chain_frames; frames > 0; frames /= 2) {
+        struct page *block = pool_alloc((u32)__builtin_ctz(frames));
+
+        if (block != NULL) {
+            for (u32 i = frames; i > 0; i--) {
+                chain_push(chain, &block[i - 1]);
+            }
+            return;
+        }
+    }
+}
+
+/* Return: has the CPU's current chain, which was empty, any frames now? */
+static bool refill(struct cpu_frames *frames, u64 reserve)
+{
+    if (frames->other.count != 0) {
+        frames->current = frames->other;
+        frames->other = (struct frame_chain){.head = NULL};
+        return true;
+    }
+    spin_lock(&frame_pool.lock);
+    if (pool_available() >= reserve + frame_pool.chain_frames) {
+        if (frame_pool.depot != NULL) {
+            frames->current = depot_pop();
+        } else {
+            chain_fill(&frames->current);
+        }
+    }
+    spin_unlock(&frame_pool.lock);
+    return frames->current.count != 0;
+}
+
+/* Makes the CPU's current chain, which is full, an empty one. */
+static NOINLINE void make_room(struct cpu_frames *frames)
+{
+    if (frames->other.count != 0) {
+        spin_lock(&frame_pool.lock);
+        if (frame_pool.nr_depot < frame_pool.depot_max) {
+            depot_push(&frames->other);
+        } else {
+            chain_free(&frames->other);
+        }
+        spin_unlock(&frame_pool.lock);
+    }
+    frames->other = frames->current;
+    frames->current = (struct frame_chain){.head = NULL};
+}
+
+static struct page *pool_take(u32 order, u64 reserve)
+{
     struct page *page = NULL;
 
     spin_lock(&frame_pool.lock);
-    if (frame_pool.nr_free >= reserve + BIT(order)) {
+    if (pool_available() >= reserve + BIT(order)) {
         page = pool_alloc(order);
-    }
-    u32 batch = page != NULL && order == 0 ? frame_pool.cpu_list_max / 2 : 0;
-    for (; batch > 0 && frame_pool.nr_free > reserve; batch--) {
-        struct page *extra = pool_alloc(0);
-
-        atomic_u32_store(&extra->flags, (u32)BIT(PG_cached));
-        extra->next_free = list->head;
-        list->head = extra;
-        list->count++;
     }
     spin_unlock(&frame_pool.lock);
     return page;
 }
 
+/* Return: were there any? */
+static bool depot_drain_one(void)
+{
+    bool is_any;
+
+    spin_lock(&frame_pool.lock);
+    is_any = frame_pool.depot != NULL;
+    if (is_any) {
+        struct frame_chain chain = depot_pop();
+
+        chain_free(&chain);
+    }
+    spin_unlock(&frame_pool.lock);
+    return is_any;
+}
+
+/* What caches keep for their next use may be what is missing, or what keeps buddies apart. */
+static struct page *take_from_caches(u32 order, u64 reserve)
+{
+    struct page *page;
+
+    slab_shrink();
+    cpu_drain(&cpu_frames[cpu_id()]);
+    page = pool_take(order, reserve);
+    while (page == NULL && depot_drain_one()) {
+        page = pool_take(order, reserve);
+    }
+    return page;
+}
+
 static NOINLINE struct page *alloc_slow(u32 order, u32 flags)
 {
+    struct cpu_frames *frames = &cpu_frames[cpu_id()];
+    u64 reserve = reserve_for(flags);
+    struct page *page;
+
     if (order >= NR_PAGE_ORDERS) {
         return NULL;
     }
-    struct page *page = pool_take(order, flags);
+    do {
+        bool has_frames = order == 0 && refill(frames, reserve);
+
+        page = has_frames ? chain_pop(&frames->current) : pool_take(order, reserve);
+    } while (page == NULL && frame_pool_wake());
     if (page == NULL) {
-        /* What caches keep for their next use may be what is missing, or what keeps buddies apart.
-         */
-        slab_shrink();
-        frames_drain_cpu();
-        page = pool_take(order, flags);
+        page = take_from_caches(order, reserve);
     }
     if (page == NULL && (flags & ALLOC_ATOMIC) == 0 && reclaim_frames != NULL && reclaim_frames()) {
-        frames_drain_cpu();
-        page = pool_take(order, flags);
+        page = take_from_caches(order, reserve);
     }
-    if (page == NULL) {
-        return NULL;
+    if (page != NULL) {
+        prepare_page(page, order, flags);
     }
-    prepare_page(page, order, flags);
     return page;
 }
 
@@ -296,30 +452,19 @@ void frames_set_reclaim(bool (*reclaim)(void))
     reclaim_frames = reclaim;
 }
 
-/* Moves frames from a CPU's list to the buddy lists until @keep are left. */
-static void cpu_list_trim(struct cpu_frames *list, u32 keep)
+static void cpu_drain(struct cpu_frames *frames)
 {
     spin_lock(&frame_pool.lock);
-    while (list->count > keep) {
-        struct page *page = list->head;
-
-        ASSERT(atomic_u32_load(&page->flags) == BIT(PG_cached), "F1: a listed frame is free");
-        list->head = page->next_free;
-        list->count--;
-        atomic_u32_store(&page->flags, 0);
-        frame_pool_free(page_to_pfn(page), 0);
-    }
+    chain_free(&frames->current);
+    chain_free(&frames->other);
+    chain_free(&frames->zeroed);
     spin_unlock(&frame_pool.lock);
 }
 
-static NOINLINE void cpu_list_spill(struct cpu_frames *list)
+void frames_drain(void)
 {
-    cpu_list_trim(list, frame_pool.cpu_list_max / 2);
-}
-
-void frames_drain_cpu(void)
-{
-    cpu_list_trim(&cpu_frames[cpu_id()], 0);
+    cpu_drain(&cpu_frames[cpu_id()]);
+    while (depot_drain_one()) {}
 }
 
 /* --- counting ----------------------------------------------------------------------------------
@@ -327,10 +472,13 @@ void frames_drain_cpu(void)
 
 u64 frames_free_count(void)
 {
-    u64 count = READ_ONCE(frame_pool.nr_free);
+    u64 count = pool_available() + READ_ONCE(frame_pool.nr_dormant);
 
     for (u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-        count += READ_ONCE(cpu_frames[cpu].count);
+        const struct cpu_frames *frames = &cpu_frames[cpu];
+
+        count += READ_ONCE(frames->current.count) + READ_ONCE(frames->other.count) +
+                 READ_ONCE(frames->zeroed.count);
     }
     return count;
 }
@@ -342,7 +490,7 @@ u64 frames_total_count(void)
 
 bool frames_are_low(void)
 {
-    return READ_ONCE(frame_pool.nr_free) < frame_pool.reserve;
+    return pool_available() + READ_ONCE(frame_pool.nr_dormant) < frame_pool.reserve;
 }
 
 void mem_account(enum mem_counter counter, s64 nr_pages)
@@ -366,8 +514,8 @@ u64 mem_counter_read(enum mem_counter counter)
 u64 frames_held_count(void)
 {
     return frames_total_count() - frames_free_count() - mem_counter_read(MEM_SLAB) -
-           mem_counter_read(MEM_KERNEL_TABLES) - mem_counter_read(MEM_STACK_CACHE) -
-           mem_counter_read(MEM_SHADOW);
+           mem_counter_read(MEM_KERNEL_TABLES) - mem_counter_read(MEM_STRUCT_PAGES) -
+           mem_counter_read(MEM_STACK_CACHE) - mem_counter_read(MEM_SHADOW);
 }
 
 struct mem_stats mem_stats_get(void)
@@ -412,6 +560,19 @@ static u64 verify_order(u32 order)
     return count;
 }
 
+static void verify_chain(const struct frame_chain *chain)
+{
+    const struct page *page = chain->head;
+
+    for (u32 left = chain->count; left > 0; left--) {
+        ASSERT(page != NULL, "F1: a chain is as long as its count");
+        ASSERT(atomic_u32_load(&page->flags) == BIT(PG_cached) && page_refcount(page) == 0,
+               "F1: a frame on a chain is nowhere else");
+        page = page->next_free;
+    }
+    ASSERT(page == NULL, "F1: a chain is as long as its count");
+}
+
 void frames_verify(void)
 {
     u64 count = 0;
@@ -421,17 +582,17 @@ void frames_verify(void)
         count += verify_order(order);
     }
     ASSERT(count == frame_pool.nr_free, "F1: the number of free frames is exact");
+    count = 0;
+    for (struct page *page = frame_pool.depot; page != NULL; page = page->next_chain) {
+        verify_chain(&(struct frame_chain){.head = page, .count = frame_pool.chain_frames});
+        count++;
+    }
+    ASSERT(count == frame_pool.nr_depot, "F1: the number of chains in the depot is exact");
     spin_unlock(&frame_pool.lock);
 
     for (u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-        u32 left = cpu_frames[cpu].count;
-
-        for (struct page *page = cpu_frames[cpu].head; page != NULL; page = page->next_free) {
-            ASSERT(atomic_u32_load(&page->flags) == BIT(PG_cached) && page_refcount(page) == 0,
-                   "F1: a frame on a CPU's list is nowhere else");
-            ASSERT(left > 0, "F1: a CPU's list is as long as its count");
-            left--;
-        }
-        ASSERT(left == 0, "F1: a CPU's list is as long as its count");
+        verify_chain(&cpu_frames[cpu].current);
+        verify_chain(&cpu_frames[cpu].other);
+        verify_chain(&cpu_frames[cpu].zeroed);
     }
 }

@@ -4,13 +4,18 @@
  * The array of struct pages gets memory for whole blocks of the largest order around RAM, so that
  * the allocator may look at any buddy. A struct page that is all zero belongs to a frame that the
  * buddy lists have (but for a block's first page), so the free frames, which are nearly all, need
- * no visit: only those that are not handed out are marked PG_reserved. Read next:
- * kernel/mm/frames.c.
+ * no visit: only those that are not handed out are marked PG_reserved.
+ *
+ * Memory that nobody has needed yet costs nothing: whole free blocks are dormant until the others
+ * are used up. A piece of them that wakes has its struct pages in its own first frames, where the
+ * array is mapped to from the start. Until then nobody may look at them (pfn_is_dormant()).
+ * Read next: kernel/mm/frames.c.
  */
 #include <arch/kernel_map.h>
 #include <boot_info.h>
 #include <lib/errno.h>
 #include <lib/printk.h>
+#include <lib/string.h>
 #include <mm/boot_alloc.h>
 #include <mm/frames_internal.h>
 #include <mm/kasan.h>
@@ -21,10 +26,19 @@
 /* Large pages map the array where they fit. */
 #define LARGE_PAGE (2 * MIB)
 
-/* A CPU's list holds at most this part of memory, within these limits. */
-#define CPU_LIST_FRACTION 256
-#define CPU_LIST_MIN      16
-#define CPU_LIST_MAX      96
+/* What wakes at once: the frames whose struct pages fill a large page. */
+#define PIECE_FRAMES (LARGE_PAGE / sizeof(struct page))
+
+/* So much free memory is awake at the start. */
+#define AWAKE_AT_START (32 * MIB)
+
+/* A CPU's chain of single frames is at most this part of memory, within these limits. */
+#define CHAIN_FRACTION 512
+#define CHAIN_MIN      8
+#define CHAIN_MAX      32
+
+/* The depot keeps at most this part of memory from being merged into larger blocks. */
+#define DEPOT_FRACTION 16
 
 /* The reserve that only the kernel may use, likewise. */
 #define RESERVE_FRACTION 128
@@ -40,43 +54,62 @@
 static struct phys_range device_ranges[MAX_DEVICE_RANGES]; /* [I] after the start */
 static u32 nr_device_ranges;
 
+/* Frames that sleep, in whole blocks, sorted. Pieces leave from the lowest range upwards. */
+struct dormant_range {
+    u64 start_pfn; /* [wake_lock], read without it by pfn_is_dormant() */
+    u64 end_pfn;   /* [I] */
+};
+
+static struct dormant_range dormant_ranges[MAX_PHYS_RANGES];
+static u32 nr_dormant_ranges; /* [I] after the start */
+static struct spinlock wake_lock = SPINLOCK_INIT(RANK_FRAMES_WAKE);
+
+static void put_to_sleep(void);
+static void map_dormant_pages(void);
+static u64 end_of_piece(const struct dormant_range *range);
+static void for_awake_parts(u64 start_pfn, u64 end_pfn, void (*visit)(u64 start_pfn, u64 end_pfn));
 static void back_struct_pages(u64 start_pfn, u64 end_pfn);
 static void mark_reserved(u64 start_pfn, u64 end_pfn);
 static void add_free_range(u64 start_pfn, u64 end_pfn);
-static void enter_blocks(u64 start_pfn, u64 end_pfn, const struct phys_range *free, u32 nr_free);
+static void enter_blocks(u64 start_pfn, u64 end_pfn);
 
 void frames_init(const struct boot_info *info)
 {
     u32 nr_ram;
-    u32 nr_free;
     const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
     u64 backed = 0;
 
     for (u32 order = 0; order < NR_PAGE_ORDERS; order++) {
         list_init(&frame_pool.free[order]);
     }
+    put_to_sleep();
+    map_dormant_pages();
     /* Two ranges of RAM may meet in one block; it gets its struct pages once. */
     for (u32 i = 0; i < nr_ram; i++) {
         u64 start = ALIGN_DOWN(ram[i].start >> PAGE_SHIFT, BLOCK_FRAMES);
         u64 end = ALIGN_UP(ram[i].end >> PAGE_SHIFT, BLOCK_FRAMES);
 
-        back_struct_pages(max(start, backed), end);
+        for_awake_parts(max(start, backed), end, back_struct_pages);
         backed = end;
     }
-    const struct phys_range *free = boot_alloc_finish(&nr_free);
+    boot_alloc_close();
     backed = 0;
     for (u32 i = 0; i < nr_ram; i++) {
         u64 start = ALIGN_DOWN(ram[i].start >> PAGE_SHIFT, BLOCK_FRAMES);
         u64 end = ALIGN_UP(ram[i].end >> PAGE_SHIFT, BLOCK_FRAMES);
 
-        enter_blocks(max(start, backed), end, free, nr_free);
+        for_awake_parts(max(start, backed), end, enter_blocks);
         frame_pool.nr_reserved += (ram[i].end - ram[i].start) >> PAGE_SHIFT;
         backed = end;
     }
-    frame_pool.nr_total = frame_pool.nr_free;
+    frame_pool.nr_total = frame_pool.nr_free + frame_pool.nr_dormant;
     frame_pool.nr_reserved -= frame_pool.nr_total;
-    frame_pool.cpu_list_max =
-        (u32)clamp(frame_pool.nr_total / CPU_LIST_FRACTION, CPU_LIST_MIN + 0UL, CPU_LIST_MAX + 0UL);
+    frame_pool.chain_frames = CHAIN_MIN;
+    while (frame_pool.chain_frames < CHAIN_MAX &&
+           frame_pool.chain_frames < frame_pool.nr_total / CHAIN_FRACTION) {
+        frame_pool.chain_frames *= 2;
+    }
+    frame_pool.depot_max = (u32)(frame_pool.nr_total / DEPOT_FRACTION / frame_pool.chain_frames);
     frame_pool.reserve =
         clamp(frame_pool.nr_total / RESERVE_FRACTION, RESERVE_MIN + 0UL, RESERVE_MAX + 0UL);
     if (frame_pool.nr_total << PAGE_SHIFT < MIN_FREE_BYTES) {
@@ -86,12 +119,127 @@ void frames_init(const struct boot_info *info)
     kernel_map_use_frames();
 }
 
+/* Chooses what sleeps: the whole blocks of free memory above the first AWAKE_AT_START of it. */
+static void put_to_sleep(void)
+{
+    u32 nr_free;
+    const struct phys_range *free = boot_alloc_free_ranges(&nr_free);
+    u64 awake = 0;
+
+    nr_dormant_ranges = 0;
+    frame_pool.nr_dormant = 0;
+    for (u32 i = 0; i < nr_free; i++) {
+        u64 wanted = awake < AWAKE_AT_START ? AWAKE_AT_START - awake : 0;
+        u64 start = ALIGN_UP((free[i].start + wanted) >> PAGE_SHIFT, BLOCK_FRAMES);
+        u64 end = ALIGN_DOWN(free[i].end >> PAGE_SHIFT, BLOCK_FRAMES);
+
+        awake += min(wanted, free[i].end - free[i].start);
+        if (start < end) {
+            dormant_ranges[nr_dormant_ranges++] =
+                (struct dormant_range){.start_pfn = start, .end_pfn = end};
+            frame_pool.nr_dormant += end - start;
+        }
+    }
+    for (u32 i = 0; i < nr_dormant_ranges; i++) {
+        boot_alloc_exclude(dormant_ranges[i].start_pfn << PAGE_SHIFT,
+                           dormant_ranges[i].end_pfn << PAGE_SHIFT);
+    }
+}
+
+static u64 end_of_piece(const struct dormant_range *range)
+{
+    return min(ALIGN_DOWN(range->start_pfn, PIECE_FRAMES) + PIECE_FRAMES, range->end_pfn);
+}
+
+/* Frames at the start of a piece that hold its struct pages. */
+static u64 frames_for_pages(u64 nr_frames)
+{
+    return nr_frames * sizeof(struct page) / PAGE_SIZE;
+}
+
+/* Maps the struct pages of each piece to where they will stand. */
+static void map_dormant_pages(void)
+{
+    for (u32 i = 0; i < nr_dormant_ranges; i++) {
+        struct dormant_range rest = dormant_ranges[i];
+
+        while (rest.start_pfn < rest.end_pfn) {
+            u64 end = end_of_piece(&rest);
+            u64 size = frames_for_pages(end - rest.start_pfn) << PAGE_SHIFT;
+
+            if (kernel_map((u64)pfn_to_page(rest.start_pfn), rest.start_pfn << PAGE_SHIFT, size,
+                           KERNEL_MAP_RW) != 0) {
+                panic("too little memory for the kernel's page tables");
+            }
+            rest.start_pfn = end;
+        }
+    }
+}
+
+bool frame_pool_wake(void)
+{
+    struct dormant_range *range = dormant_ranges;
+    u64 start, end, nr_own;
+
+    spin_lock(&wake_lock);
+    while (range < dormant_ranges + nr_dormant_ranges && range->start_pfn == range->end_pfn) {
+        range++;
+    }
+    if (range == dormant_ranges + nr_dormant_ranges) {
+        spin_unlock(&wake_lock);
+        return false;
+    }
+    start = range->start_pfn;
+    end = end_of_piece(range);
+    nr_own = frames_for_pages(end - start);
+    memset(pfn_to_page(start), 0, nr_own << PAGE_SHIFT);
+    mark_reserved(start, start + nr_own);
+    __atomic_store_n(&range->start_pfn, end, __ATOMIC_RELEASE);
+    spin_lock(&frame_pool.lock);
+    add_free_range(start + nr_own, end);
+    frame_pool.nr_dormant -= end - start;
+    spin_unlock(&frame_pool.lock);
+    mem_account(MEM_STRUCT_PAGES, (s64)nr_own);
+    spin_unlock(&wake_lock);
+    return true;
+}
+
+u64 frames_nr_dormant(void)
+{
+    return READ_ONCE(frame_pool.nr_dormant);
+}
+
+bool pfn_is_dormant(u64 pfn)
+{
+    for (u32 i = 0; i < nr_dormant_ranges; i++) {
+        if (pfn < dormant_ranges[i].end_pfn) {
+            return pfn >= __atomic_load_n(&dormant_ranges[i].start_pfn, __ATOMIC_ACQUIRE);
+        }
+    }
+    return false;
+}
+
+static void for_awake_parts(u64 start_pfn, u64 end_pfn, void (*visit)(u64 start_pfn, u64 end_pfn))
+{
+    for (u32 i = 0; i < nr_dormant_ranges && start_pfn < end_pfn; i++) {
+        const struct dormant_range *range = &dormant_ranges[i];
+
+        if (range->end_pfn <= start_pfn || range->start_pfn >= end_pfn) {
+            continue;
+        }
+        if (start_pfn < range->start_pfn) {
+            visit(start_pfn, range->start_pfn);
+        }
+        start_pfn = range->end_pfn;
+    }
+    if (start_pfn < end_pfn) {
+        visit(start_pfn, end_pfn);
+    }
+}
+
 /* Maps zeroed memory behind the struct pages of [start_pfn, end_pfn). */
 static void back_struct_pages(u64 start_pfn, u64 end_pfn)
 {
-    if (start_pfn >= end_pfn) {
-        return;
-    }
     u64 va = (u64)pfn_to_page(start_pfn);
     u64 end = (u64)pfn_to_page(end_pfn);
 
@@ -108,8 +256,10 @@ static void back_struct_pages(u64 start_pfn, u64 end_pfn)
 }
 
 /* Gives the frames of whole blocks their first state: free, or reserved. */
-static void enter_blocks(u64 start_pfn, u64 end_pfn, const struct phys_range *free, u32 nr_free)
+static void enter_blocks(u64 start_pfn, u64 end_pfn)
 {
+    u32 nr_free;
+    const struct phys_range *free = boot_alloc_free_ranges(&nr_free);
     u64 pos = start_pfn;
 
     for (u32 i = 0; i < nr_free; i++) {
@@ -207,6 +357,28 @@ void frames_for_each_range(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg),
     const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
 
     visit_ranges(ram, nr_ram, visit, arg);
+    visit_ranges(device_ranges, nr_device_ranges, visit, arg);
+}
+
+void frames_for_each_awake(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg)
+{
+    u32 nr_ram;
+    const struct phys_range *ram = boot_alloc_ram_ranges(&nr_ram);
+
+    for (u32 i = 0; i < nr_ram; i++) {
+        u64 pos = ram[i].start >> PAGE_SHIFT;
+        u64 end = ram[i].end >> PAGE_SHIFT;
+
+        for (u32 n = 0; n < nr_dormant_ranges; n++) {
+            u64 start = __atomic_load_n(&dormant_ranges[n].start_pfn, __ATOMIC_ACQUIRE);
+
+            if (start >= pos && start < end) {
+                visit(pos, start, arg);
+                pos = dormant_ranges[n].end_pfn;
+            }
+        }
+        visit(pos, end, arg);
+    }
     visit_ranges(device_ranges, nr_device_ranges, visit, arg);
 }
 

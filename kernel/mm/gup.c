@@ -14,6 +14,7 @@
 #include <mm/gup_internal.h>
 #include <mm/mm.h>
 #include <mm/object.h>
+#include <mm/pager.h>
 #include <mm/vma.h>
 #include <proc/sched.h>
 #include <proc/signal.h>
@@ -39,29 +40,27 @@ static bool hold_vma(struct mm *mm, u64 addr, struct held_vma *held);
 static void release_vma(struct mm *mm, struct held_vma *held);
 static int check_vma(const struct vma *vma, const struct gup_request *request);
 static enum follow follow_range(const struct gup_request *request, struct vma *vma, u64 *nr_done);
-static enum follow follow_entry(const struct gup_request *request, const struct vma *vma,
-                                struct pte entry);
+static ALWAYS_INLINE enum follow follow_entry(const struct gup_request *request,
+                                              const struct vma *vma, struct pte entry);
 static bool may_write_through(const struct vma *vma, struct pte entry, u32 flags);
-static bool must_unshare(const struct gup_request *request, const struct vma *vma,
-                         struct pte entry);
-static void take_page(const struct gup_request *request, struct pte entry, struct page **out);
+static ALWAYS_INLINE bool must_unshare(const struct gup_request *request, const struct vma *vma,
+                                       struct pte entry);
+static ALWAYS_INLINE struct page *take_page(const struct gup_request *request, struct pte entry);
 static int fault_in(const struct gup_request *request, u64 addr, enum follow reason);
 static u32 fault_flags_of(const struct gup_request *request, enum follow reason);
 static int error_of(enum fault_outcome outcome, const struct fault_info *info, u32 flags);
 
 /* A range that leaves user space has no VMA there: what lies in front of that is taken (J14). */
-s64 gup_slow(const struct gup_request *request)
+s64 gup_slow(struct gup_request *request)
 {
-    struct gup_request clipped = *request;
-
     if (request->nr_pages == 0) {
         return 0;
     }
     if (request->start >= TASK_SIZE) {
         return -EFAULT;
     }
-    clipped.nr_pages = min(request->nr_pages, (TASK_SIZE - request->start) >> PAGE_SHIFT);
-    return take_all(&clipped);
+    request->nr_pages = min(request->nr_pages, (TASK_SIZE - request->start) >> PAGE_SHIFT);
+    return take_all(request);
 }
 
 static s64 take_all(const struct gup_request *request)
@@ -118,6 +117,15 @@ static void release_vma(struct mm *mm, struct held_vma *held) NO_THREAD_SAFETY_A
     }
 }
 
+/* J6. Its pager would not hear of what is written through the pin. */
+static bool is_longterm_write_to_tracked(const struct gup_request *request, const struct vma *vma)
+{
+    u32 both = FOLL_LONGTERM | FOLL_WRITE;
+
+    return (request->flags & both) == both && (vma->flags & VM_SHARED) && vma->object != NULL &&
+           object_tracks_writes(vma->object);
+}
+
 /* J5. Writing by force needs a private mapping, where it lands in a copy. */
 static int check_vma(const struct vma *vma, const struct gup_request *request)
 {
@@ -130,6 +138,9 @@ static int check_vma(const struct vma *vma, const struct gup_request *request)
         object_refuses_longterm(vma->object)) {
         return -EOPNOTSUPP;
     }
+    if (is_longterm_write_to_tracked(request, vma)) {
+        return -EFAULT;
+    }
     if (request->flags & FOLL_WRITE) {
         bool may_write = (vma->flags & VM_WRITE) || (is_forced && vma_is_cow(vma));
 
@@ -141,36 +152,40 @@ static int check_vma(const struct vma *vma, const struct gup_request *request)
 }
 
 /*
- * Takes pages from *nr_done on, as far as one table and the VMA reach.
+ * Takes pages from *nr_done on, as far as one table and the VMA reach. The loop works on copies of
+ * the request and the cursor, which the compiler keeps in registers.
  * Return: FOLLOW_OK, or why it stopped short of that.
  */
 static enum follow follow_range(const struct gup_request *request, struct vma *vma, u64 *nr_done)
 {
     u64 addr = request->start + (*nr_done << PAGE_SHIFT);
     u64 end = min(request->start + (request->nr_pages << PAGE_SHIFT), vma->end);
+    const struct gup_request wanted = *request;
+    struct page **out = request->pages + *nr_done;
     enum follow follow = FOLLOW_OK;
-    struct pt_cursor cursor;
+    struct pt_cursor cursor, at;
 
     if (!cursor_find(&cursor, request->mm, addr)) {
         return FOLLOW_MISS;
     }
     end = cursor_table_end(&cursor, end);
     cursor_lock(&cursor);
-    for (; cursor.addr < end; cursor_step(&cursor)) {
-        struct pte entry = cursor_pte(&cursor);
+    for (at = cursor; at.addr < end; cursor_step(&at)) {
+        struct pte entry = cursor_pte(&at);
 
-        follow = follow_entry(request, vma, entry);
+        follow = follow_entry(&wanted, vma, entry);
         if (follow != FOLLOW_OK) {
             break;
         }
-        take_page(request, entry, &request->pages[(*nr_done)++]);
+        *out++ = take_page(&wanted, entry);
     }
     cursor_unlock(&cursor);
+    *nr_done = (u64)(out - request->pages);
     return follow;
 }
 
 /* What a writer holds counts as written from now on: its stores set no bit in the entry. */
-static void take_page(const struct gup_request *request, struct pte entry, struct page **out)
+static ALWAYS_INLINE struct page *take_page(const struct gup_request *request, struct pte entry)
 {
     struct page *page = pfn_to_page(pte_pfn(entry));
 
@@ -180,11 +195,11 @@ static void take_page(const struct gup_request *request, struct pte entry, struc
         page_set_dirty(page);
     }
     gup_take(page, request->mode);
-    *out = page;
+    return page;
 }
 
-static enum follow follow_entry(const struct gup_request *request, const struct vma *vma,
-                                struct pte entry)
+static ALWAYS_INLINE enum follow follow_entry(const struct gup_request *request,
+                                              const struct vma *vma, struct pte entry)
 {
     bool is_forced = request->flags & FOLL_FORCE;
 
@@ -226,7 +241,8 @@ static bool may_write_through(const struct vma *vma, struct pte entry, u32 flags
  * J8. An anonymous page must be the reader's own; another page of a private mapping only if the
  * reader holds it for long or asked for it, since a later write gives the mapping a copy.
  */
-static bool must_unshare(const struct gup_request *request, const struct vma *vma, struct pte entry)
+static ALWAYS_INLINE bool must_unshare(const struct gup_request *request, const struct vma *vma,
+                                       struct pte entry)
 {
     const struct page *page = pte_page(entry);
     bool is_break_cow = request->flags & FOLL_BREAK_COW;
@@ -375,7 +391,7 @@ s64 pin_user_pages_fast(u64 start, u64 nr_pages, u32 flags, struct page **pages)
         (struct gup_request){current_mm(), start, nr_pages, flags, GUP_PIN, pages});
 }
 
-void unpin_user_page(struct page *page)
+static ALWAYS_INLINE void unpin(struct page *page)
 {
     u32 old;
 
@@ -387,10 +403,15 @@ void unpin_user_page(struct page *page)
     page_put(page);
 }
 
+void unpin_user_page(struct page *page)
+{
+    unpin(page);
+}
+
 void unpin_user_pages(struct page **pages, u64 nr_pages)
 {
     for (u64 i = 0; i < nr_pages; i++) {
-        unpin_user_page(pages[i]);
+        unpin(pages[i]);
     }
 }
 
@@ -400,6 +421,6 @@ void unpin_user_pages_dirty_lock(struct page **pages, u64 nr_pages)
         if (!page_is_zero(pages[i]) && !page_is_dirty(pages[i])) {
             page_set_dirty(pages[i]);
         }
-        unpin_user_page(pages[i]);
+        unpin(pages[i]);
     }
 }

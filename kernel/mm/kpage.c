@@ -47,6 +47,9 @@ u64 kpage_flags(u64 pfn)
     if (!pfn_is_ram(pfn)) {
         return BIT(KPF_NOPAGE);
     }
+    if (pfn_is_dormant(pfn)) {
+        return 0;
+    }
     ours = atomic_u32_load(&page->flags);
     for (u32 i = 0; i < ARRAY_SIZE(flag_names); i++) {
         flags |= ours & BIT(flag_names[i].ours) ? BIT(flag_names[i].told) : 0;
@@ -68,7 +71,8 @@ u64 kpage_count(u64 pfn)
     const struct page *page = pfn_to_page(pfn);
     s32 count;
 
-    if (!pfn_is_ram(pfn) || (atomic_u32_load(&page->flags) & PAGE_TYPE_MASK)) {
+    if (!pfn_is_ram(pfn) || pfn_is_dormant(pfn) ||
+        (atomic_u32_load(&page->flags) & PAGE_TYPE_MASK)) {
         return 0;
     }
     count = page_mapcount(page);

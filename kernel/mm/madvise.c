@@ -9,10 +9,12 @@
 #include <mm/account.h>
 #include <mm/mm.h>
 #include <mm/object.h>
+#include <mm/pager.h>
 #include <mm/populate.h>
 #include <mm/ranges.h>
 #include <mm/reclaim.h>
 #include <mm/tlb.h>
+#include <mm/uffd.h>
 #include <mm/vma.h>
 #include <mm/zap.h>
 #include <uapi/linux/mman.h>
@@ -105,7 +107,7 @@ static int advised_flags(const struct vma *vma, int advice, u64 *flags)
         *flags = (*flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
         return 0;
     case MADV_MERGEABLE:
-        *flags |= is_private_anonymous(vma) ? VM_MERGEABLE : 0;
+        *flags |= vma->flags & (VM_SHARED | VM_SPECIAL | VM_HUGETLB) ? 0 : VM_MERGEABLE;
         return 0;
     case MADV_UNMERGEABLE:
         *flags &= ~VM_MERGEABLE;
@@ -194,40 +196,78 @@ static void advise_pages_part(struct vma *vma, u64 start, u64 end, int advice,
         }
         break;
     default:
-        zap_range(vma, start, end, batch);
+        zap_keeping_markers(vma, start, end, batch);
         break;
     }
 }
 
-/* mmap_lock for reading lets other threads fault meanwhile: the page-table locks sort that out. */
-static int advise_pages(struct mm *mm, u64 start, u64 end, int advice)
+/* Advice for pages on its way. */
+struct page_advice {
+    int advice;
+    u64 at;   /* what lies below is done */
+    u64 told; /* pagers know of what lies below */
+    u64 end;
+    bool has_hole;
+};
+
+static bool drops_pages(int advice)
+{
+    return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_FREE;
+}
+
+/*
+ * One hold of mmap_lock. For reading, it lets other threads fault meanwhile: the page-table locks
+ * sort that out. Return: 0, with more to do if a pager has to be told first, or -errno.
+ */
+static int advise_leg(struct mm *mm, struct page_advice *it, u64 *tell_end)
 {
     struct tlb_batch batch;
     struct vma *vma;
-    u64 covered = start;
-    bool has_hole = false;
     int error = 0;
 
-    mm_read_lock(mm);
+    *tell_end = 0;
     tlb_batch_begin(&batch, mm);
-    for_each_vma_range (vma, mm, start, end) {
-        u64 low = max(vma->start, start);
-        u64 high = min(vma->end, end);
+    for_each_vma_range (vma, mm, it->at, it->end) {
+        u64 low = max(vma->start, it->at);
+        u64 high = min(vma->end, it->end);
 
-        has_hole |= low > covered;
-        covered = high;
-        error = check_pages(vma, advice);
+        it->has_hole |= low > it->at;
+        it->at = low;
+        error = check_pages(vma, it->advice);
         if (error != 0) {
             break;
         }
-        advise_pages_part(vma, low, high, advice, &batch);
+        if (drops_pages(it->advice) && it->told < high && uffd_wants_remove(vma)) {
+            *tell_end = high;
+            break;
+        }
+        advise_pages_part(vma, low, high, it->advice, &batch);
+        it->at = high;
     }
     tlb_batch_finish(&batch);
-    mm_read_unlock(mm);
+    return error;
+}
+
+static int advise_pages(struct mm *mm, u64 start, u64 end, int advice)
+{
+    struct page_advice it = {.advice = advice, .at = start, .told = start, .end = end};
+    u64 tell_end;
+    int error;
+
+    do {
+        mm_read_lock(mm);
+        error = advise_leg(mm, &it, &tell_end);
+        mm_read_unlock(mm);
+        if (tell_end != 0) {
+            /* G5: whatever the VMAs are after that, this range is told of. */
+            uffd_tell_remove(mm, it.at, tell_end);
+            it.told = tell_end;
+        }
+    } while (tell_end != 0 && error == 0);
     if (error != 0) {
         return error;
     }
-    return has_hole || covered < end ? -ENOMEM : 0;
+    return it.has_hole || it.at < end ? -ENOMEM : 0;
 }
 
 /* Finds the object range behind the first VMA of [start, end). Return: 0 with *part_end. */
@@ -244,6 +284,9 @@ static int find_removal(struct mm *mm, u64 *start, u64 end, struct vm_object **o
     }
     if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE)) {
         return -EACCES;
+    }
+    if (object_has_pager(vma->object)) {
+        return -EOPNOTSUPP; /* What is missing comes back: only its pager can take it away. */
     }
     *start = max(*start, vma->start);
     *part_end = min(vma->end, end);
@@ -271,6 +314,9 @@ static int advise_remove(struct mm *mm, u64 start, u64 end)
             return error;
         }
         has_hole |= from > start;
+        if (mm->has_uffd) {
+            uffd_tell_remove(mm, from, part_end);
+        }
         error = object_punch_hole(object, first_byte, first_byte + (part_end - from));
         object_put(object);
         if (error != 0) {
@@ -342,6 +388,47 @@ static int check_invalidate(struct mm *mm, u64 start, u64 end)
     return error;
 }
 
+/* The first part of [*start, end) whose pages have a pager that hears of writes; referenced. */
+static struct vm_object *find_tracked(struct mm *mm, u64 *start, u64 end, u64 *first_byte,
+                                      u64 *part_end)
+{
+    struct vm_object *object = NULL;
+    struct vma *vma;
+
+    mm_read_lock(mm);
+    for_each_vma_range (vma, mm, *start, end) {
+        if ((vma->flags & VM_SHARED) && vma->object != NULL && object_tracks_writes(vma->object)) {
+            *start = max(*start, vma->start);
+            *part_end = min(vma->end, end);
+            *first_byte = vma_page_index(vma, *start) << PAGE_SHIFT;
+            object = vma->object;
+            object_get(object);
+            break;
+        }
+    }
+    mm_read_unlock(mm);
+    return object;
+}
+
+static int write_back_range(struct mm *mm, u64 start, u64 end)
+{
+    u64 first_byte = 0;
+    u64 part_end = end;
+    struct vm_object *object = find_tracked(mm, &start, end, &first_byte, &part_end);
+
+    while (object != NULL) {
+        int error = object_write_back(object, first_byte, first_byte + (part_end - start));
+
+        object_put(object);
+        if (error != 0) {
+            return error;
+        }
+        start = part_end;
+        object = start < end ? find_tracked(mm, &start, end, &first_byte, &part_end) : NULL;
+    }
+    return 0;
+}
+
 int mm_sync(struct mm *mm, u64 addr, u64 len, u32 flags)
 {
     u64 end = addr + PAGE_ALIGN_UP(len);
@@ -363,6 +450,13 @@ int mm_sync(struct mm *mm, u64 addr, u64 len, u32 flags)
             return error;
         }
     }
-    /* A mapping and its object share their pages: there is nothing to write back. */
+    /* A mapping and its object share their pages: only what has a pager is to be written back. */
+    if (flags & MS_SYNC) {
+        int error = write_back_range(mm, addr, end);
+
+        if (error != 0) {
+            return error;
+        }
+    }
     return mm_check_mapped(mm, addr, end);
 }

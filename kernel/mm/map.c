@@ -22,6 +22,8 @@
 #define MAP_32BIT_HIGH 0x80000000UL
 #define MAP_4G         0x100000000UL
 
+#define ERRNO_MAX 4096
+
 /* Where the search from below begins, when there is no room below mmap_base. */
 #define MMAP_BOTTOM PAGE_ALIGN_UP(TASK_SIZE / 3)
 
@@ -81,6 +83,10 @@ int mm_choose_address(struct mm *mm, const struct place_request *req, u64 *addr_
         return -ENOMEM;
     }
     if (req->map_flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+        if (addr > (u64)-ERRNO_MAX) {
+            /* On Linux the last addresses are errors, and taken for such where they come in. */
+            return (int)addr;
+        }
         if (addr > TASK_SIZE - req->len) {
             return -ENOMEM;
         }
@@ -216,7 +222,7 @@ static int place_in_hole(struct mm *mm, const struct map_plan *plan, struct vma 
 }
 
 /* Replaces what is mapped there. The new VMA is made first, so that nothing is lost on failure. */
-static int place_over(struct mm *mm, const struct map_plan *plan, struct list_node *detached)
+static int place_over(struct mm *mm, const struct map_plan *plan, struct unmapped *unmapped)
 {
     u64 end = plan->start + plan->len;
     struct vma *spare = vma_alloc(mm, plan->start, end, &plan->props);
@@ -225,7 +231,7 @@ static int place_over(struct mm *mm, const struct map_plan *plan, struct list_no
     if (spare == NULL) {
         return -ENOMEM;
     }
-    error = unmap_range(mm, plan->start, end, detached);
+    error = unmap_range(mm, plan->start, end, unmapped);
     if (error != 0) {
         vma_free(spare);
         return error;
@@ -234,7 +240,7 @@ static int place_over(struct mm *mm, const struct map_plan *plan, struct list_no
 }
 
 static int map_locked(struct mm *mm, const struct map_request *req, struct map_plan *plan,
-                      struct list_node *detached)
+                      struct unmapped *unmapped)
 {
     struct place_request place = {.addr = req->addr, .len = plan->len, .map_flags = req->flags};
     u64 nr_replaced = 0;
@@ -267,7 +273,7 @@ static int map_locked(struct mm *mm, const struct map_request *req, struct map_p
     }
     error = charge_new(mm, plan, nr_replaced, nr_promised);
     if (error == 0) {
-        error = nr_replaced != 0 ? place_over(mm, plan, detached) : place_in_hole(mm, plan, NULL);
+        error = nr_replaced != 0 ? place_over(mm, plan, unmapped) : place_in_hole(mm, plan, NULL);
         if (error == 0) {
             mm_account_add(mm, plan->props.flags, plan->len >> PAGE_SHIFT);
         } else if (plan->charge != 0) {
@@ -307,7 +313,7 @@ static bool wants_populate(const struct map_request *req, const struct map_plan 
 
 int mm_map(struct mm *mm, const struct map_request *req, u64 *addr_out)
 {
-    struct list_node detached = LIST_INIT(detached);
+    struct unmapped unmapped = UNMAPPED_INIT(unmapped);
     struct vm_object *shared = NULL;
     struct map_plan plan = {.charge = 0};
     int error = prepare_plan(req, &plan);
@@ -328,9 +334,9 @@ int mm_map(struct mm *mm, const struct map_request *req, u64 *addr_out)
     }
     error = mm_write_lock_killable(mm);
     if (error == 0) {
-        error = map_locked(mm, req, &plan, &detached);
+        error = map_locked(mm, req, &plan, &unmapped);
         mm_write_unlock(mm);
-        vma_free_list(&detached);
+        unmapped_finish(&unmapped);
     }
     if (shared != NULL) {
         object_put(shared);

@@ -15,26 +15,31 @@
 #include <mm/fork.h>
 #include <mm/mm.h>
 #include <mm/object.h>
+#include <mm/pager.h>
 #include <mm/pagetable.h>
 #include <mm/ranges.h>
 #include <mm/reclaim.h>
 #include <mm/rmap.h>
 #include <mm/slab.h>
+#include <mm/uffd.h>
 #include <mm/vma.h>
 
 static struct kmem_cache *mm_cache;
 
 static struct spinlock all_mms_lock = SPINLOCK_INIT(RANK_OBJECT_LIST);
 static struct list_node all_mms = LIST_INIT(all_mms);
+static struct atomic_u64 last_tlb_context;
 
 void mm_init(void)
 {
     mm_cache = kmem_cache_create("mm", sizeof(struct mm), 64, NULL);
     vma_init();
     object_init();
+    pager_init();
     rmap_init();
     fault_init();
     reclaim_init();
+    uffd_init();
 }
 
 int mm_create(struct mm **out)
@@ -49,6 +54,7 @@ int mm_create(struct mm **out)
     spin_init(&mm->pt_lock, RANK_PT);
     refcount_set(&mm->users, 1);
     refcount_set(&mm->count, 1);
+    mm->tlb_context = atomic_u64_fetch_add(&last_tlb_context, 1) + 1;
     /* 0 is the lock_seq of VMAs that were never locked. */
     mm->lock_seq = 1;
     mm->mmap_base = TASK_SIZE;
@@ -149,19 +155,22 @@ void mm_set_exe_file(struct mm *mm, struct file *file)
 
 /* --- fork ------------------------------------------------------------------------------------ */
 
-/* The child's version of a VMA: locks of memory and the pager are not inherited. */
-static struct vma *fork_vma(struct mm *child, struct vma *vma)
+/* The child's version of a VMA: locks of memory are not inherited, the pager only if it wishes. */
+static struct vma *fork_vma(struct mm *child, struct vma *vma, struct uffd_forks *pagers)
 {
     struct vma_props props = vma_props_of(vma);
 
-    props.flags &= ~(VM_LOCKED_MASK | VM_UFFD_FLAGS);
+    props.flags &= ~VM_LOCKED_MASK;
     props.anon_vma = NULL;
-    props.uffd = NULL;
+    if (unlikely((props.flags & VM_UFFD_FLAGS) != 0) &&
+        uffd_fork_vma(child, vma, &props, pagers) != 0) {
+        return NULL;
+    }
     return vma_alloc(child, vma->start, vma->end, &props);
 }
 
 /* Gives the child one VMA of its parent, with its pages. A failure leaves what mm_put() removes. */
-static int fork_one(struct mm *child, struct vma *vma)
+static int fork_one(struct mm *child, struct vma *vma, struct uffd_forks *pagers)
 {
     bool copies_pages = !(vma->flags & VM_WIPEONFORK);
     u64 nr_pages = vma_nr_pages(vma);
@@ -172,14 +181,14 @@ static int fork_one(struct mm *child, struct vma *vma)
     if ((vma->flags & VM_ACCOUNT) && vm_commit_charge(child, nr_pages) != 0) {
         return -ENOMEM;
     }
-    copy = fork_vma(child, vma);
+    copy = fork_vma(child, vma, pagers);
     if (copy == NULL) {
         goto out_release;
     }
     if (copies_pages && vma->anon_vma != NULL && anon_vma_fork(copy, vma) != 0) {
         goto out_free;
     }
-    vma_link(child, copy, vma_last(child));
+    vma_append(child, copy);
     mm_account_add(child, copy->flags, nr_pages);
     return copies_pages ? fork_copy_page_range(copy, vma) : 0;
 
@@ -202,7 +211,7 @@ static void merge_all(struct mm *mm)
     }
 }
 
-static int fork_vmas(struct mm *child, struct mm *parent)
+static int fork_vmas(struct mm *child, struct mm *parent, struct uffd_forks *pagers)
 {
     bool loses_flags = false;
     int error = 0;
@@ -214,12 +223,13 @@ static int fork_vmas(struct mm *child, struct mm *parent)
             continue;
         }
         loses_flags |= (vma->flags & (VM_LOCKED_MASK | VM_UFFD_FLAGS)) != 0;
-        error = fork_one(child, vma);
+        error = fork_one(child, vma, pagers);
         if (error != 0) {
             break;
         }
     }
     fork_copy_end(parent);
+    vma_tree_build(child);
     if (loses_flags) {
         merge_all(child);
     }
@@ -237,6 +247,7 @@ static void fork_attributes(struct mm *child, struct mm *parent)
 
 int mm_fork(struct mm *parent, struct mm **out)
 {
+    struct uffd_forks pagers = UFFD_FORKS_INIT(pagers);
     struct mm *child;
     int error = mm_create(&child);
 
@@ -250,13 +261,15 @@ int mm_fork(struct mm *parent, struct mm **out)
     }
     rwsem_write_lock_nested(&child->mmap_lock);
     fork_attributes(child, parent);
-    error = fork_vmas(child, parent);
+    error = fork_vmas(child, parent, &pagers);
     mm_write_unlock(child);
     mm_write_unlock(parent);
     if (error != 0) {
         mm_put(child);
+        uffd_fork_cancel(&pagers);
         return error;
     }
+    uffd_fork_complete(&pagers);
     *out = child;
     return 0;
 }

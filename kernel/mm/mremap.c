@@ -13,6 +13,7 @@
 #include <mm/object.h>
 #include <mm/ranges.h>
 #include <mm/rmap.h>
+#include <mm/uffd.h>
 #include <mm/vma.h>
 #include <uapi/linux/mman.h>
 
@@ -27,8 +28,12 @@ struct remap {
     u64 new_len;
     u32 flags;
     u64 new_addr;
-    struct list_node detached; /* VMAs to free when mmap_lock is dropped */
-    bool populate;             /* what was added is locked memory */
+    bool populate; /* what was added is locked memory */
+
+    /* What is left to be done when mmap_lock is dropped. */
+    struct unmapped replaced; /* of what stood at new_addr */
+    struct unmapped left;     /* of the old range, or its end */
+    struct uffd_remap pager;  /* who is to be told of the move */
 };
 
 /* May the mapping at addr have new_len bytes? Return: 0 with its VMA, or Linux's error. */
@@ -111,6 +116,7 @@ static struct vma *make_target(struct remap *remap, struct vma *old)
     }
     /* Whatever stands at these addresses is new to who tracks writes. */
     props.flags |= VM_SOFTDIRTY;
+    uffd_remap_prepare(&props, &remap->pager);
     target = vma_alloc(remap->mm, remap->new_addr, remap->new_addr + remap->new_len, &props);
     if (target == NULL) {
         return NULL;
@@ -161,7 +167,7 @@ static bool move_entries(const struct remap *remap, struct vma *old,
 /* Removes the range that a failed or finished move left behind, without entries. */
 static void drop_range(struct remap *remap, u64 start, u64 len)
 {
-    int error = unmap_emptied_range(remap->mm, start, start + len, &remap->detached);
+    int error = unmap_emptied_range(remap->mm, start, start + len, &remap->left);
 
     ASSERT(error == 0, "unmapping a whole VMA needs no memory");
 }
@@ -206,7 +212,7 @@ static int move_vma(struct remap *remap, struct vma *vma)
     struct vma *target;
     int error;
 
-    if (mm->map_count >= MAX_MAP_COUNT - MOVE_SPARE_VMAS) {
+    if (mm->map_count + MOVE_SPARE_VMAS >= MAX_MAP_COUNT) {
         return -ENOMEM;
     }
     if ((flags & VM_ACCOUNT) && vm_commit_charge(mm, nr_pages) != 0) {
@@ -219,6 +225,13 @@ static int move_vma(struct remap *remap, struct vma *vma)
         goto out_release;
     }
     vma_write_lock(vma);
+    if (remap->old_len != 0 && !(remap->flags & MREMAP_DONTUNMAP)) {
+        error =
+            uffd_unmap_prepare(mm, remap->addr, remap->addr + remap->old_len, &remap->left.pagers);
+        if (error != 0) {
+            goto out_merge;
+        }
+    }
     target = make_target(remap, vma);
     if (target == NULL) {
         error = -ENOMEM;
@@ -260,20 +273,20 @@ static int remap_to(struct remap *remap)
         remap->new_addr + remap->new_len > remap->addr) {
         return -EINVAL;
     }
-    if (mm->map_count + 2 >= MAX_MAP_COUNT - 3) {
+    if (mm->map_count + 2 + 3 >= MAX_MAP_COUNT) {
         return -ENOMEM;
     }
     if (remap->flags & MREMAP_FIXED) {
         place.map_flags = MAP_FIXED;
         error =
-            unmap_range(mm, remap->new_addr, remap->new_addr + remap->new_len, &remap->detached);
+            unmap_range(mm, remap->new_addr, remap->new_addr + remap->new_len, &remap->replaced);
         if (error != 0) {
             return error;
         }
     }
     if (remap->old_len > remap->new_len) {
         error = unmap_range(mm, remap->addr + remap->new_len, remap->addr + remap->old_len,
-                            &remap->detached);
+                            &remap->left);
         if (error != 0) {
             return error;
         }
@@ -308,7 +321,7 @@ static int remap_locked(struct remap *remap)
         return remap->old_len == remap->new_len
                    ? 0
                    : unmap_range(remap->mm, remap->addr + remap->new_len,
-                                 remap->addr + remap->old_len, &remap->detached);
+                                 remap->addr + remap->old_len, &remap->left);
     }
     error = check_resize(remap, &vma);
     if (error != 0) {
@@ -357,7 +370,8 @@ int mm_remap(struct mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 n
     if (error != 0) {
         return error;
     }
-    list_init(&remap.detached);
+    remap.replaced = (struct unmapped)UNMAPPED_INIT(remap.replaced);
+    remap.left = (struct unmapped)UNMAPPED_INIT(remap.left);
     remap.old_len = PAGE_ALIGN_UP(old_len);
     remap.new_len = PAGE_ALIGN_UP(new_len);
     if (remap.new_len == 0) {
@@ -369,7 +383,14 @@ int mm_remap(struct mm *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 n
     }
     error = remap_locked(&remap);
     mm_write_unlock(mm);
-    vma_free_list(&remap.detached);
+    /* In Linux's order: what was replaced, the move, what was left. */
+    unmapped_finish(&remap.replaced);
+    if (error == 0) {
+        uffd_remap_complete(&remap.pager, addr, remap.new_addr, remap.old_len);
+    } else {
+        uffd_remap_cancel(&remap.pager);
+    }
+    unmapped_finish(&remap.left);
     if (error != 0) {
         return error;
     }

@@ -9,6 +9,7 @@
 #include <lib/errno.h>
 #include <mm/frames.h>
 #include <mm/mm.h>
+#include <mm/pager.h>
 #include <mm/shmem.h>
 
 /* Copies a part of one page out. Return: 0, or an error with the bytes copied in front of it. */
@@ -17,8 +18,12 @@ static int read_part(struct vm_object *object, u64 offset, size_t len, struct io
 {
     size_t in_page = PAGE_OFFSET(offset);
     struct page *page;
-    int error = object_get_page(object, offset >> PAGE_SHIFT, OBJECT_FIND, &page);
+    int error = object_get_page(object, offset >> PAGE_SHIFT, OBJECT_NEED, &page);
 
+    if (error == -EINPROGRESS) {
+        /* Whoever reads an object with a pager is the pager, and would wait for itself. */
+        return -ENODATA;
+    }
     if (error == -ENOENT) {
         *copied = iov_zero(iter, len);
     } else if (error == 0) {
@@ -66,7 +71,8 @@ static int write_part(struct vm_object *object, u64 offset, struct iov_iter *ite
         return error;
     }
     *copied = iov_copy_from(iter, (u8 *)page_to_virt(page) + in_page, len);
-    if (!page_is_dirty(page)) {
+    /* Its pager knows what it writes by itself. */
+    if (!page_is_dirty(page) && !object_tracks_writes(object)) {
         page_set_dirty(page);
     }
     page_put(page);

@@ -10,6 +10,7 @@
 #include <lib/string.h>
 #include <mm/mm.h>
 #include <mm/page.h>
+#include <mm/pager.h>
 #include <mm/shmem.h>
 #include <mm/tlb.h>
 #include <mm/vma.h>
@@ -18,6 +19,13 @@
 
 /* The last byte of a file has an offset that fits a loff_t. */
 #define OBJECT_MAX_SIZE ((u64)S64_MAX)
+
+static struct atomic_u64 nr_zap_steps; /* in debug builds */
+
+u64 object_nr_zap_steps(void)
+{
+    return atomic_u64_load(&nr_zap_steps);
+}
 
 void object_zap_mappings(struct vm_object *object, u64 first, u64 end, enum object_zap what)
 {
@@ -32,9 +40,12 @@ void object_zap_mappings(struct vm_object *object, u64 first, u64 end, enum obje
         u64 low = vma->start + ((max(first, node->start) - vma->pgoff) << PAGE_SHIFT);
         u64 high = vma->start + ((min(end, node->end) - vma->pgoff) << PAGE_SHIFT);
 
+        if (DEBUG_ENABLED) {
+            atomic_u64_add(&nr_zap_steps, 1);
+        }
         tlb_batch_begin(&batch, vma->mm);
         if (what == OBJECT_ZAP_ALL) {
-            zap_range(vma, low, high, &batch);
+            zap_keeping_markers(vma, low, high, &batch);
         } else {
             zap_file_pages(vma, low, high, &batch);
         }
@@ -143,6 +154,9 @@ int object_punch_hole(struct vm_object *object, u64 start, u64 end)
     if (start >= end) {
         return -EINVAL;
     }
+    if (object_has_pager(object) && !PAGE_ALIGNED(start | end)) {
+        return -EINVAL; /* Whole pages are forgotten, to be brought in anew. */
+    }
     mutex_lock(&object->io_lock);
     if (object->ops->is_granted) {
         error = zero_granted(object, start, end);
@@ -195,7 +209,8 @@ static int allocate_io_locked(struct vm_object *object, u64 start, u64 end,
     bool grows = mode == OBJECT_ALLOCATE_GROW && end > object->size;
     int error;
 
-    if (grows && (object->seals & OBJECT_SEAL_GROW)) {
+    /* Also for pages that are kept for later, behind the size. */
+    if (end > object->size && (object->seals & OBJECT_SEAL_GROW)) {
         return -EPERM;
     }
     if (!grows) {

@@ -1,10 +1,12 @@
 /*
- * What can be said about one page without its allocator: its flags and how they print.
+ * What can be done with one page without its allocator: filling it, and printing its flags.
  *
  * Read next: kernel/mm/frames.c.
  */
+#include <arch/memops.h>
 #include <lib/fmt.h>
 #include <lib/printk.h>
+#include <mm/frames.h>
 #include <mm/page.h>
 
 static const char *const flag_names[] = {
@@ -14,6 +16,7 @@ static const char *const flag_names[] = {
     [PG_slab] = "slab",
     [PG_table] = "table",
     [PG_stack] = "stack",
+    [PG_zeroed] = "zeroed",
     [PG_anon] = "anon",
     [PG_anon_exclusive] = "anon_exclusive",
     [PG_object] = "object",
@@ -67,4 +70,14 @@ void page_dump(const struct page *page, const char *why)
     printk("page %#lx: %s: flags=%s refcount=%u mapcount=%d pincount=%u owner=%p index=%#lx\n",
            page_to_pfn(page), why, flags, page_refcount(page), page_mapcount(page),
            page_pincount(page), page->owner, page->index);
+}
+
+void page_clear(struct page *page)
+{
+    arch_page_clear(page_to_virt(page));
+}
+
+void page_copy(struct page *dst, const struct page *src)
+{
+    arch_page_copy(page_to_virt(dst), page_to_virt(src));
 }

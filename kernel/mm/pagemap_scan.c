@@ -3,16 +3,19 @@
  *
  * The scan runs in legs: under mmap_lock it fills a buffer of regions, then it copies them out with
  * no lock held and goes on where it stopped. A region that touches the last one and has its
- * categories continues it, across legs too.
+ * categories continues it, across legs too. What is to be write-protected is so before its region
+ * is copied out: a write after that is noticed, and one before it is in the report (F16, I8).
  *
  * What Linux shows and a reader would not guess: a page whose entry is none counts as written if a
- * table serves its address, and not if none does.
+ * table serves its address; if none does, only where a pager watches for writes.
  */
 #include <lib/errno.h>
 #include <mm/cursor.h>
 #include <mm/mm.h>
 #include <mm/pagemap.h>
 #include <mm/slab.h>
+#include <mm/tlb.h>
+#include <mm/uffd.h>
 #include <mm/usercopy.h>
 #include <mm/vma.h>
 #include <proc/sched.h>
@@ -33,13 +36,27 @@ struct scan {
     struct page_region *regions; /* of this leg; NULL if the caller wants none */
     u64 nr_regions;              /* in the buffer; the last one may still grow */
     u64 nr_copied;
-    u64 nr_pages; /* matching, so far */
-    u64 at;       /* everything below has been looked at */
+    u64 nr_pages;           /* matching, so far */
+    u64 at;                 /* everything below has been looked at */
+    struct tlb_batch batch; /* of this leg: translations that write-protection made stale */
 };
+
+/* May the scan itself write-protect pages of this VMA? */
+static bool is_wp_allowed(const struct vma *vma)
+{
+    return uffd_is_wp_async(vma) && uffd_uses_markers(vma);
+}
+
+/* What every page of the VMA is. */
+static u32 vma_categories(const struct vma *vma)
+{
+    return (vma->flags & VM_SOFTDIRTY ? PAGE_IS_SOFT_DIRTY : 0) |
+           (is_wp_allowed(vma) ? PAGE_IS_WPALLOWED : 0);
+}
 
 u32 pagemap_categories(const struct vma *vma, struct pte entry)
 {
-    u32 categories = vma->flags & VM_SOFTDIRTY ? PAGE_IS_SOFT_DIRTY : 0;
+    u32 categories = vma_categories(vma);
     bool is_protected = pte_is_uffd_wp(entry);
 
     if (pte_is_present(entry)) {
@@ -98,22 +115,51 @@ static enum scan_step add_region(struct scan *scan, u64 start, u64 end, u64 cate
 }
 
 /* Where no table serves the addresses there is nothing but what the VMA says. */
-static enum scan_step scan_hole(struct scan *scan, const struct vma *vma, u64 end)
+static int scan_hole(struct scan *scan, struct vma *vma, u64 end, enum scan_step *step)
 {
-    u64 categories = vma->flags & VM_SOFTDIRTY ? PAGE_IS_SOFT_DIRTY : 0;
-    enum scan_step step = SCAN_GO_ON;
+    u64 categories = vma_categories(vma) | (vma->flags & VM_UFFD_WP ? PAGE_IS_WRITTEN : 0);
+    u64 start = scan->at;
+    int error = 0;
 
-    if (scan->at < end && matches(&scan->arg, categories)) {
-        step = add_region(scan, scan->at, end, categories);
+    *step = SCAN_GO_ON;
+    if (start < end && matches(&scan->arg, categories)) {
+        *step = add_region(scan, start, end, categories);
+        if ((scan->arg.flags & PM_SCAN_WP_MATCHING) && scan->at > start) {
+            error = uffd_protect_range(vma, start, scan->at, UFFD_PROTECT, &scan->batch);
+        }
     }
-    scan->at = step == SCAN_GO_ON ? end : scan->at;
+    scan->at = *step == SCAN_GO_ON ? end : scan->at;
+    return error;
+}
+
+/* Table locked. */
+static void protect_page(struct scan *scan, struct pt_cursor *cursor)
+{
+    if (uffd_protect_entry(cursor)) {
+        tlb_batch_add_range(&scan->batch, cursor->addr, cursor->addr + PAGE_SIZE);
+    }
+}
+
+/* The page under the cursor, which matches. */
+static enum scan_step scan_page(struct scan *scan, struct pt_cursor *cursor, u32 categories)
+{
+    enum scan_step step = add_region(scan, cursor->addr, cursor->addr + PAGE_SIZE, categories);
+
+    if ((scan->arg.flags & PM_SCAN_WP_MATCHING) && (categories & PAGE_IS_WRITTEN) &&
+        scan->at > cursor->addr) {
+        protect_page(scan, cursor);
+    }
     return step;
 }
 
-/* The entries of one table, from scan->at to @end. */
+/*
+ * The entries of one table, from scan->at to @end. Who asks for protection and for no report gets
+ * all of them protected, whatever their categories.
+ */
 static enum scan_step scan_table(struct scan *scan, const struct vma *vma,
                                  const struct pt_cursor *table, u64 end)
 {
+    bool protects_all = (scan->arg.flags & PM_SCAN_WP_MATCHING) && scan->regions == NULL;
     enum scan_step step = SCAN_GO_ON;
     struct pt_cursor cursor = *table;
 
@@ -121,8 +167,11 @@ static enum scan_step scan_table(struct scan *scan, const struct vma *vma,
     for (; step == SCAN_GO_ON && cursor.addr < end; cursor_step(&cursor)) {
         u32 categories = pagemap_categories(vma, cursor_pte(&cursor));
 
-        if (matches(&scan->arg, categories)) {
-            step = add_region(scan, cursor.addr, cursor.addr + PAGE_SIZE, categories);
+        if (protects_all) {
+            protect_page(scan, &cursor);
+            scan->at = cursor.addr + PAGE_SIZE;
+        } else if (matches(&scan->arg, categories)) {
+            step = scan_page(scan, &cursor, categories);
         } else {
             scan->at = cursor.addr + PAGE_SIZE;
         }
@@ -131,30 +180,51 @@ static enum scan_step scan_table(struct scan *scan, const struct vma *vma,
     return step;
 }
 
-static enum scan_step scan_vma(struct scan *scan, const struct vma *vma, u64 end)
+static int scan_vma(struct scan *scan, struct vma *vma, u64 end, enum scan_step *step)
 {
-    enum scan_step step = SCAN_GO_ON;
     struct pt_cursor cursor;
     bool has_table = cursor_first(&cursor, scan->mm, scan->at, end);
 
-    while (step == SCAN_GO_ON && has_table) {
+    while (has_table) {
         u64 table_end = cursor_table_end(&cursor, end);
+        int error = scan_hole(scan, vma, cursor.addr, step);
 
-        step = scan_hole(scan, vma, cursor.addr);
-        if (step == SCAN_GO_ON) {
-            step = scan_table(scan, vma, &cursor, table_end);
+        if (error == 0 && *step == SCAN_GO_ON) {
+            *step = scan_table(scan, vma, &cursor, table_end);
+        }
+        if (error != 0 || *step != SCAN_GO_ON) {
+            return error;
         }
         sched_point();
         cursor.addr = table_end;
         has_table = cursor_resume(&cursor, end);
     }
-    return step == SCAN_GO_ON ? scan_hole(scan, vma, end) : step;
+    return scan_hole(scan, vma, end, step);
 }
 
-/*
- * One hold of mmap_lock. No memory here can be write-protected without its pager's knowledge, so
- * the flags that ask for that refuse, or pass over, every VMA.
- */
+enum vma_verdict { VMA_SCAN, VMA_PASS_OVER, VMA_REFUSE };
+
+static enum vma_verdict judge_vma(const struct scan *scan, const struct vma *vma)
+{
+    u64 required = scan->arg.category_mask & PAGE_IS_WPALLOWED;
+
+    if (!is_wp_allowed(vma)) {
+        if (scan->arg.flags & PM_SCAN_CHECK_WPASYNC) {
+            return VMA_REFUSE;
+        }
+        if (scan->arg.flags & PM_SCAN_WP_MATCHING) {
+            return VMA_PASS_OVER;
+        }
+    }
+    if (vma->flags & VM_PFNMAP) {
+        return VMA_PASS_OVER;
+    }
+    return ((vma_categories(vma) ^ scan->arg.category_inverted) & required) == required
+               ? VMA_SCAN
+               : VMA_PASS_OVER;
+}
+
+/* One hold of mmap_lock. */
 static int scan_leg(struct scan *scan, enum scan_step *step)
 {
     int error = 0;
@@ -162,20 +232,21 @@ static int scan_leg(struct scan *scan, enum scan_step *step)
 
     *step = SCAN_GO_ON;
     mm_read_lock(scan->mm);
+    tlb_batch_begin(&scan->batch, scan->mm);
     for_each_vma_range (vma, scan->mm, scan->at, scan->arg.end) {
-        if (scan->arg.flags & PM_SCAN_CHECK_WPASYNC) {
-            error = -EPERM;
-            break;
-        }
-        if ((scan->arg.flags & PM_SCAN_WP_MATCHING) || (vma->flags & VM_PFNMAP)) {
+        enum vma_verdict verdict = judge_vma(scan, vma);
+
+        if (verdict == VMA_PASS_OVER) {
             continue;
         }
         scan->at = max(scan->at, vma->start);
-        *step = scan_vma(scan, vma, min(vma->end, scan->arg.end));
-        if (*step != SCAN_GO_ON) {
+        error = verdict == VMA_REFUSE ? -EPERM
+                                      : scan_vma(scan, vma, min(vma->end, scan->arg.end), step);
+        if (error != 0 || *step != SCAN_GO_ON) {
             break;
         }
     }
+    tlb_batch_finish(&scan->batch);
     mm_read_unlock(scan->mm);
     return error;
 }

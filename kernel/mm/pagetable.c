@@ -41,6 +41,7 @@ void page_table_destroy(struct mm *mm)
 {
     struct page *root = phys_to_page(mm->pgd);
 
+    arch_clear_user_root(page_to_virt(root));
     table_retire(mm, root);
     ASSERT(atomic_u64_load(&mm->pgtable_bytes) == 0, "I11: the root is the last table to go");
     page_put(root);
@@ -64,11 +65,16 @@ static struct page *table_alloc(struct mm *mm, unsigned level, u64 addr)
     return page;
 }
 
-/* The page is an ordinary one afterwards, to be freed once no processor can walk it any more. */
+/*
+ * The page, which is empty, is to be freed once no processor can walk it any more; then the next
+ * table can be made of it as it is.
+ */
 static void table_retire(struct mm *mm, struct page *page)
 {
     ASSERT(page_is_table(page) && page->table_mm == mm, "a table is freed by its address space");
+    DEBUG_ASSERT(table_is_empty(page), "I11: a table that goes has no entry left");
     page_clear_type(page, PG_table);
+    page_set_type(page, PG_zeroed);
     atomic_u64_sub(&mm->pgtable_bytes, PAGE_SIZE);
     mem_account(MEM_PAGE_TABLES, -1);
 }
@@ -195,10 +201,9 @@ static void free_below(struct mm *mm, struct pte *entries, unsigned level, u64 b
 
 static void table_free(struct mm *mm, struct page *table, struct tlb_batch *batch)
 {
-    DEBUG_ASSERT(table_is_empty(table), "I11: a table that goes has no entry left");
     table_retire(mm, table);
     if (tlb_batch_is_full(batch)) {
-        tlb_batch_flush(batch);
+        tlb_batch_make_room(batch);
     }
     tlb_batch_add_page(batch, table);
 }

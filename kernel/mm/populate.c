@@ -9,7 +9,10 @@
 #include <mm/cursor.h>
 #include <mm/fault.h>
 #include <mm/mm.h>
+#include <mm/object.h>
+#include <mm/pager.h>
 #include <mm/populate.h>
+#include <mm/usercopy.h>
 #include <mm/vma.h>
 #include <proc/signal.h>
 #include <proc/thread.h>
@@ -46,6 +49,7 @@ static int access_of(const struct vma *vma, enum populate_mode mode, u32 *fault_
 {
     switch (mode) {
     case POPULATE_NATURAL:
+    case POPULATE_LOCKED:
         return natural_access(vma, fault_flags);
     case POPULATE_READ:
         *fault_flags = 0;
@@ -74,6 +78,12 @@ static int error_of(enum fault_outcome outcome)
     return -EFAULT;
 }
 
+static bool is_left_alone(const struct vma *vma, enum populate_mode mode)
+{
+    return (mode == POPULATE_NATURAL && (vma->flags & VM_LOCKONFAULT)) ||
+           (mode == POPULATE_LOCKED && (vma->flags & VM_LOCKED_MASK) != VM_LOCKED);
+}
+
 /* Finds the first page at or above *addr that needs a fault. Return: 1, 0 (none left), or -errno */
 static int next_missing(struct mm *mm, u64 *addr, u64 end, enum populate_mode mode,
                         u32 *fault_flags)
@@ -86,7 +96,7 @@ static int next_missing(struct mm *mm, u64 *addr, u64 end, enum populate_mode mo
         if (vma == NULL || vma->start > *addr) {
             return -ENOMEM;
         }
-        if (mode == POPULATE_NATURAL && (vma->flags & VM_LOCKONFAULT)) {
+        if (is_left_alone(vma, mode)) {
             *addr = vma->end;
             vma = vma_next(vma);
             continue;
@@ -136,4 +146,63 @@ int mm_populate_range(struct mm *mm, u64 start, u64 end, enum populate_mode mode
 int mm_populate(struct mm *mm, u64 start, u64 end)
 {
     return mm_populate_range(mm, start, end, POPULATE_NATURAL);
+}
+
+/* May an access to the VMA have to wait for a process? */
+static bool has_pager(const struct vma *vma)
+{
+    return (vma->flags & VM_UFFD_FLAGS) || (vma->object != NULL && object_has_pager(vma->object));
+}
+
+/*
+ * Finds the first page at or above *addr that is to be brought in. The VMA's lock is enough for a
+ * look; what it cannot be had for is left to whoever copies.
+ */
+static bool next_paged(u64 *addr, u64 end, u32 fault_flags)
+{
+    struct mm *mm = current_mm();
+    bool is_missing = false;
+
+    while (*addr < end && !is_missing) {
+        struct vma *vma;
+
+        if (!vma_lock_lookup(mm, *addr, &vma)) {
+            *addr += PAGE_SIZE;
+            continue;
+        }
+        if (!has_pager(vma)) {
+            *addr = vma->end;
+        }
+        while (*addr < min(vma->end, end)) {
+            is_missing = !is_populated(mm, *addr, fault_flags);
+            if (is_missing) {
+                break;
+            }
+            *addr += PAGE_SIZE;
+        }
+        vma_read_unlock(vma);
+    }
+    return is_missing;
+}
+
+int mm_bring_in(u64 addr, u64 len, enum bring_in_access access)
+{
+    u32 flags = access == BRING_IN_TO_WRITE ? FAULT_FLAG_WRITE : 0;
+    u64 end = addr + len;
+
+    if (!user_access_ok(addr, len)) {
+        return 0;
+    }
+    addr &= PAGE_MASK;
+    while (next_paged(&addr, end, flags)) {
+        u32 fault_flags = flags | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
+        struct fault_info info;
+
+        if (fatal_signal_pending(current_thread()) ||
+            handle_mm_fault(current_mm(), addr, fault_flags, &info) == FAULT_RETRY_SIGNAL) {
+            return -EINTR;
+        }
+        addr += PAGE_SIZE;
+    }
+    return 0;
 }

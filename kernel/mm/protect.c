@@ -9,6 +9,7 @@
 #include <mm/account.h>
 #include <mm/change_protection.h>
 #include <mm/mm.h>
+#include <mm/populate.h>
 #include <mm/ranges.h>
 #include <mm/vma.h>
 #include <uapi/linux/mman.h>
@@ -164,7 +165,7 @@ int mm_protect(struct mm *mm, u64 addr, u64 len, u32 prot)
         error = protect_locked(mm, vma, start, end, vm_flags_from_prot(prot), &populate);
     }
     mm_write_unlock(mm);
-    if (populate && mm_populate(mm, start, end) != 0) {
+    if (populate && mm_populate_range(mm, start, end, POPULATE_LOCKED) != 0) {
         /* The permissions hold; the pages come when they are touched. */
         return error;
     }

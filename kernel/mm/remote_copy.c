@@ -39,6 +39,19 @@ s64 mm_copy_remote(struct mm *mm, u64 addr, void *buf, size_t len, enum remote_a
     return (s64)done;
 }
 
+int mm_probe_remote(struct mm *mm, u64 addr, enum remote_access access)
+{
+    struct remote_window window;
+    int error;
+
+    window_init(&window, mm, access);
+    error = remote_window_open(&window, addr, 1);
+    if (error == 0) {
+        remote_window_close(&window);
+    }
+    return error;
+}
+
 s64 mm_copy_between(struct mm *dst_mm, u64 dst, struct mm *src_mm, u64 src, size_t len)
 {
     if (dst_mm == current_mm()) {
@@ -58,7 +71,8 @@ s64 mm_copy_between(struct mm *dst_mm, u64 dst, struct mm *src_mm, u64 src, size
 static void window_init(struct remote_window *window, struct mm *mm, enum remote_access access)
 {
     window->mm = mm;
-    window->flags = FOLL_GROW_STACK | FOLL_UNLOCKABLE | (access == REMOTE_WRITE ? FOLL_WRITE : 0);
+    window->flags = FOLL_GROW_STACK | FOLL_UNLOCKABLE | FOLL_NOWAIT;
+    window->flags |= access == REMOTE_WRITE ? FOLL_WRITE : 0;
     window->mode = access == REMOTE_WRITE ? GUP_PIN : GUP_GET;
 }
 
@@ -80,8 +94,8 @@ int remote_window_open(struct remote_window *window, u64 addr, size_t len)
     len = min(len, (size_t)(TASK_SIZE - addr));
     request.nr_pages = min(DIV_ROUND_UP(window->offset + len, PAGE_SIZE), (u64)REMOTE_WINDOW_PAGES);
     nr_held = gup_slow(&request);
-    if (nr_held < 0) {
-        return (int)nr_held;
+    if (nr_held <= 0) {
+        return nr_held == 0 ? -EAGAIN : (int)nr_held;
     }
     window->nr_pages = (u64)nr_held;
     window->size = min((u64)len, (window->nr_pages << PAGE_SHIFT) - window->offset);
@@ -99,15 +113,6 @@ void remote_window_close(struct remote_window *window)
     } else {
         unpin_user_pages(window->pages, window->nr_pages);
     }
-}
-
-void *remote_window_at(const struct remote_window *window, u64 position, u64 *room)
-{
-    u64 from_first = window->offset + position;
-    const struct page *page = window->pages[from_first >> PAGE_SHIFT];
-
-    *room = min(PAGE_SIZE - PAGE_OFFSET(from_first), window->size - position);
-    return (u8 *)page_to_virt(page) + PAGE_OFFSET(from_first);
 }
 
 static void window_copy_kernel(const struct remote_window *window, void *buf,

@@ -27,6 +27,7 @@ struct anon_vma {
 };
 
 static struct kmem_cache *anon_vma_cache;
+static struct atomic_u64 nr_steps; /* in debug builds */
 
 static struct anon_vma *node_alloc(struct anon_vma *parent);
 static bool set_node(struct vma *vma, struct anon_vma *node);
@@ -281,12 +282,20 @@ void rmap_walk_anon(const struct page *page, bool (*visit)(struct vma *vma, u64 
     mutex_unlock(&top->root->lock);
 }
 
+u64 rmap_nr_steps(void)
+{
+    return atomic_u64_load(&nr_steps);
+}
+
 static bool node_visit(struct anon_vma *node, u64 index,
                        bool (*visit)(struct vma *vma, u64 addr, void *arg), void *arg)
 {
     struct vma *vma;
 
     list_for_each_entry (vma, &node->vmas, anon_link) {
+        if (DEBUG_ENABLED) {
+            atomic_u64_add(&nr_steps, 1);
+        }
         if (index < vma->pgoff || index - vma->pgoff >= vma_nr_pages(vma)) {
             continue;
         }

@@ -105,7 +105,14 @@ static int alloc_page(struct vm_object *object, struct page **out)
     return -ENOMEM;
 }
 
-int shmem_insert_page(struct vm_object *object, u64 index, struct page *page)
+/* Last: with its owner the page is one that is found without a lock. */
+static void own_page(struct vm_object *object, struct page *page)
+{
+    __atomic_store_n(&page->owner, object, __ATOMIC_RELEASE);
+}
+
+/* Enters a page that is to be findable only after own_page(). */
+static int insert_unowned(struct vm_object *object, u64 index, struct page *page)
 {
     int error = radix_insert(&object->pages, index, page);
 
@@ -116,8 +123,6 @@ int shmem_insert_page(struct vm_object *object, u64 index, struct page *page)
     list_init(&page->link);
     page_set_object(page);
     page_set_uptodate(page);
-    /* Last: with its owner the page is one that is found without a lock. */
-    __atomic_store_n(&page->owner, object, __ATOMIC_RELEASE);
     object->nr_pages++;
     if (object->promise == OBJECT_PROMISE_LATER) {
         object->nr_promised++;
@@ -126,6 +131,16 @@ int shmem_insert_page(struct vm_object *object, u64 index, struct page *page)
         mem_account(MEM_SHMEM, 1);
     }
     return 0;
+}
+
+int shmem_insert_page(struct vm_object *object, u64 index, struct page *page)
+{
+    int error = insert_unowned(object, index, page);
+
+    if (error == 0) {
+        own_page(object, page);
+    }
+    return error;
 }
 
 enum size_rule { WITHIN_SIZE, BEYOND_SIZE_TOO };
@@ -162,6 +177,61 @@ static int create_page(struct vm_object *object, u64 index, enum size_rule rule,
     }
     if (error == 0) {
         *out = page;
+    }
+    return error;
+}
+
+/* Takes a page out that was not findable yet. Object lock held for writing. */
+static void take_out(struct vm_object *object, u64 index, struct page *page)
+{
+    radix_erase(&object->pages, index);
+    page_clear_object(page);
+    object->nr_pages--;
+    if (object->promise == OBJECT_PROMISE_LATER) {
+        object->nr_promised--;
+    }
+    mem_account(MEM_SHMEM, -1);
+}
+
+/*
+ * The page stands in the tree without its owner while it is mapped: look-ups without the lock pass
+ * it over and then wait for the lock. So nobody else maps it first, and it can be taken out again.
+ */
+static int fill_locked(struct vm_object *object, u64 index, struct page *page,
+                       int (*enter)(struct page *page, void *arg), void *arg)
+{
+    int error =
+        index < object_size_in_pages(object) ? insert_unowned(object, index, page) : -ERANGE;
+
+    if (error != 0) {
+        return error;
+    }
+    /* First: whoever zaps the entry drops the reference that the entry got. */
+    page_get(page);
+    error = enter(page, arg);
+    if (error != 0) {
+        take_out(object, index, page);
+        page_put(page);
+        return error;
+    }
+    own_page(object, page);
+    return 0;
+}
+
+int shmem_fill_page(struct vm_object *object, u64 index, struct page *page,
+                    int (*enter)(struct page *page, void *arg), void *arg)
+{
+    bool needs_promise = object->promise == OBJECT_PROMISE_LATER;
+    int error;
+
+    if (needs_promise && vm_commit_charge(NULL, 1) != 0) {
+        return -ENOMEM;
+    }
+    rwsem_write_lock(&object->lock);
+    error = fill_locked(object, index, page, enter, arg);
+    rwsem_write_unlock(&object->lock);
+    if (error != 0 && needs_promise) {
+        vm_commit_release(1);
     }
     return error;
 }

@@ -30,6 +30,8 @@ KERNEL_SRCS += kernel/mm/object.c
 KERNEL_SRCS += kernel/mm/shmem.c
 KERNEL_SRCS += kernel/mm/object_size.c
 KERNEL_SRCS += kernel/mm/object_io.c
+KERNEL_SRCS += kernel/mm/pager.c
+KERNEL_SRCS += kernel/mm/pager_write.c
 KERNEL_SRCS += kernel/mm/direct_device.c
 KERNEL_SRCS += kernel/mm/direct.c
 KERNEL_SRCS += kernel/mm/direct_cow.c
@@ -44,6 +46,7 @@ KERNEL_SRCS += kernel/mm/fault_classify.c
 KERNEL_SRCS += kernel/mm/fault_anon.c
 KERNEL_SRCS += kernel/mm/fault_cow.c
 KERNEL_SRCS += kernel/mm/fault_file.c
+KERNEL_SRCS += kernel/mm/fault_uffd.c
 KERNEL_SRCS += kernel/mm/rmap.c
 KERNEL_SRCS += kernel/mm/fork.c
 KERNEL_SRCS += kernel/mm/zap.c
@@ -61,4 +64,13 @@ KERNEL_SRCS += kernel/mm/gup.c
 KERNEL_SRCS += kernel/mm/gup_fast.c
 KERNEL_SRCS += kernel/mm/remote_copy.c
 KERNEL_SRCS += kernel/mm/process_vm.c
+
+# Faults that a program handles.
+KERNEL_SRCS += kernel/mm/uffd.c
+KERNEL_SRCS += kernel/mm/uffd_wait.c
+KERNEL_SRCS += kernel/mm/uffd_fill.c
+KERNEL_SRCS += kernel/mm/uffd_wp.c
+KERNEL_SRCS += kernel/mm/uffd_event.c
+KERNEL_SRCS += kernel/mm/uffd_move.c
+
 KERNEL_SRCS += kernel/mm/verify.c

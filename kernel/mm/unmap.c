@@ -16,6 +16,7 @@
 #include <mm/mm.h>
 #include <mm/ranges.h>
 #include <mm/tlb.h>
+#include <mm/uffd.h>
 #include <mm/vma.h>
 #include <mm/zap.h>
 
@@ -45,6 +46,7 @@ static void zap_part(struct vma *vma, u64 start, u64 end, struct removal *remova
 static void trim_tail(struct mm *mm, struct vma *vma, u64 start, struct removal *removal)
 {
     vma_write_lock(vma);
+    uffd_wake_gone(vma, start, vma->end);
     account_removed(mm, vma, (vma->end - start) >> PAGE_SHIFT);
     zap_part(vma, start, vma->end, removal);
     vma_set_range(vma, vma->start, start, vma->pgoff);
@@ -54,6 +56,7 @@ static void trim_tail(struct mm *mm, struct vma *vma, u64 start, struct removal 
 static void trim_head(struct mm *mm, struct vma *vma, u64 end, struct removal *removal)
 {
     vma_write_lock(vma);
+    uffd_wake_gone(vma, vma->start, end);
     account_removed(mm, vma, (end - vma->start) >> PAGE_SHIFT);
     zap_part(vma, vma->start, end, removal);
     vma_set_range(vma, end, vma->end, vma_page_index(vma, end));
@@ -62,6 +65,7 @@ static void trim_head(struct mm *mm, struct vma *vma, u64 end, struct removal *r
 static void remove_whole(struct mm *mm, struct vma *vma, struct removal *removal)
 {
     vma_write_lock(vma);
+    uffd_wake_gone(vma, vma->start, vma->end);
     account_removed(mm, vma, vma_nr_pages(vma));
     zap_part(vma, vma->start, vma->end, removal);
     vma_unlink(mm, vma);
@@ -126,27 +130,40 @@ static int remove_range(struct mm *mm, u64 start, u64 end, struct removal *remov
     return 0;
 }
 
-int unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
+int unmap_range(struct mm *mm, u64 start, u64 end, struct unmapped *unmapped)
 {
     struct removal removal;
+    int error = uffd_unmap_prepare(mm, start, end, &unmapped->pagers);
 
-    removal.detached = detached;
+    removal.detached = &unmapped->detached;
     removal.is_emptied = false;
-    return remove_range(mm, start, end, &removal);
+    if (error == 0) {
+        error = remove_range(mm, start, end, &removal);
+    }
+    if (error != 0) {
+        uffd_unmap_cancel(&unmapped->pagers);
+    }
+    return error;
 }
 
-int unmap_emptied_range(struct mm *mm, u64 start, u64 end, struct list_node *detached)
+void unmapped_finish(struct unmapped *unmapped)
+{
+    vma_free_list(&unmapped->detached);
+    uffd_unmap_complete(&unmapped->pagers);
+}
+
+int unmap_emptied_range(struct mm *mm, u64 start, u64 end, struct unmapped *unmapped)
 {
     struct removal removal;
 
-    removal.detached = detached;
+    removal.detached = &unmapped->detached;
     removal.is_emptied = true;
     return remove_range(mm, start, end, &removal);
 }
 
 int mm_unmap(struct mm *mm, u64 addr, u64 len)
 {
-    struct list_node detached = LIST_INIT(detached);
+    struct unmapped unmapped = UNMAPPED_INIT(unmapped);
     int error;
 
     if (!PAGE_ALIGNED(addr) || addr > TASK_SIZE || len > TASK_SIZE - addr || len == 0) {
@@ -156,32 +173,43 @@ int mm_unmap(struct mm *mm, u64 addr, u64 len)
     if (error != 0) {
         return error;
     }
-    error = unmap_range(mm, addr, addr + PAGE_ALIGN_UP(len), &detached);
+    error = unmap_range(mm, addr, addr + PAGE_ALIGN_UP(len), &unmapped);
     mm_write_unlock(mm);
-    vma_free_list(&detached);
+    unmapped_finish(&unmapped);
     return error;
 }
 
+/*
+ * Nobody can look anything up any more: there is no user, and who finds a VMA by its pages leaves
+ * it alone once it is out of the reverse maps. So no VMA is locked, and none leaves the tree
+ * singly.
+ */
 void unmap_everything(struct mm *mm)
 {
     struct list_node detached = LIST_INIT(detached);
     struct vma *vma = vma_first(mm);
-    struct removal removal;
+    struct tlb_batch batch;
 
-    removal.detached = &detached;
-    removal.is_emptied = false;
     mm_write_lock(mm);
     mm_update_hiwater(mm);
-    tlb_batch_begin(&removal.batch, mm);
+    tlb_batch_begin(&batch, mm);
+    vma_tree_forget(mm);
     /* Upwards, freeing the tables of each VMA when nothing is left below it. */
     while (vma != NULL) {
         struct table_range tables = {.start = vma->start, .end = vma->end};
+        struct vma *next = vma_next(vma);
 
-        vma = remove_part(vma, 0, TASK_SIZE, &removal);
-        tables.ceiling = vma != NULL ? vma->start : TASK_SIZE;
-        free_page_tables(mm, &tables, &removal.batch);
+        account_removed(mm, vma, vma_nr_pages(vma));
+        zap_range(vma, vma->start, vma->end, &batch);
+        vma_unlink_last_user(mm, vma);
+        list_add_tail(&detached, &vma->link);
+        tables.ceiling = next != NULL ? next->start : TASK_SIZE;
+        if (leaves_tables_idle(&tables)) {
+            free_page_tables(mm, &tables, &batch);
+        }
+        vma = next;
     }
-    tlb_batch_finish(&removal.batch);
+    tlb_batch_finish(&batch);
     mm_write_unlock(mm);
     vma_free_list(&detached);
     ASSERT(mm->total_vm == 0 && mm->locked_vm == 0 && mm->data_vm == 0 && mm->stack_vm == 0,

@@ -55,6 +55,25 @@ int clear_user(u64 dst, size_t n)
     return 0;
 }
 
+size_t clear_user_partial(u64 dst, size_t n)
+{
+    size_t done = 0;
+
+    if (!user_access_ok(dst, n)) {
+        return 0;
+    }
+    /* Within a page either every byte can be written or none. */
+    while (done < n) {
+        size_t part = min(n - done, (size_t)(PAGE_SIZE - PAGE_OFFSET(dst + done)));
+
+        if (arch_clear_user(user_pointer(dst + done), part) != 0) {
+            break;
+        }
+        done += part;
+    }
+    return done;
+}
+
 s64 strncpy_from_user(char *dst, u64 src, size_t max)
 {
     size_t room = max;

@@ -14,6 +14,7 @@
 #include <mm/mm.h>
 #include <mm/object.h>
 #include <mm/slab.h>
+#include <mm/uffd.h>
 #include <mm/verify.h>
 #include <mm/vma.h>
 
@@ -118,9 +119,30 @@ void mm_verify(struct mm *mm)
     mm_read_unlock(mm);
 }
 
+/* I6: protection takes the right to write away, and stands only where a pager hears of it. */
+static void verify_protection(const struct vma *vma, struct pte entry)
+{
+    bool is_marked =
+        pte_kind(entry) == PTE_KIND_MARKER && (pte_markers(entry) & PTE_MARKER_UFFD_WP) != 0;
+
+    ASSERT(!pte_is_uffd_wp(entry) || !pte_is_writable(entry), "I6: uffd_wp implies not writable");
+    ASSERT((!pte_is_uffd_wp(entry) && !is_marked) || (vma->flags & VM_UFFD_WP) != 0,
+           "I6: only a VMA that is registered for it has protected entries");
+}
+
+/* I7: what a pager is asked for page by page is not entered by the dozen. */
+void mm_verify_fault_around(const struct vma *vma, struct pte replaced)
+{
+    ASSERT((vma->flags & VM_UFFD_FLAGS) == 0, "I7: nothing is mapped around in a watched VMA");
+    ASSERT(pte_is_none(replaced), "I7: only entries that are none are mapped around");
+}
+
 static void verify_vma(const struct vma *vma, struct entry_counts *counts)
 {
     struct pt_cursor cursor;
+
+    ASSERT(vma->uffd == NULL || (vma->flags & VM_UFFD_FLAGS) != 0,
+           "U1: a VMA has a pager only for something");
 
     ASSERT(vma->anon_vma == NULL || list_is_linked(&vma->anon_link),
            "a VMA with a generation is one of its members");
@@ -147,6 +169,7 @@ static void verify_entry(const struct vma *vma, struct pte entry, struct entry_c
 
     ASSERT(pte_kind(entry) != PTE_KIND_CORRUPT,
            "an entry is of one of the kinds of arch/pgtable.h");
+    verify_protection(vma, entry);
     if (!pte_is_present(entry)) {
         return;
     }
@@ -154,7 +177,6 @@ static void verify_entry(const struct vma *vma, struct pte entry, struct entry_c
            "I8: no entry grants writing that its VMA denies");
     ASSERT(!pte_is_executable(entry) || (vma->flags & VM_EXEC),
            "I8: no entry grants execution that its VMA denies");
-    ASSERT(!pte_is_uffd_wp(entry) || !pte_is_writable(entry), "I6: uffd_wp implies not writable");
     verify_is_users_frame(entry);
     page = pte_page(entry);
     if (page == NULL) {
@@ -207,11 +229,12 @@ void mm_verify_all(void)
     ASSERT(kernel_map_is_wx_free(), "I12: no kernel mapping is both writable and executable");
     mm_for_each(verify_one, NULL);
     direct_verify();
+    uffd_verify_all();
     counts.nr_entries = kmalloc(COUNT_WINDOW_FRAMES * sizeof(u32), ALLOC_NOFAIL_TEST);
     if (counts.nr_entries == NULL) {
         return; /* So little memory is left that the counts of single frames cannot be taken. */
     }
-    frames_for_each_range(count_range, &counts);
+    frames_for_each_awake(count_range, &counts);
     kfree(counts.nr_entries);
 }
 

@@ -55,6 +55,7 @@ bool vma_read_trylock(struct mm *mm, struct vma *vma)
     if (READ_ONCE(vma->lock_seq) == READ_ONCE(mm->lock_seq)) {
         return false;
     }
+    explore_point(EXPLORE_COUNT);
     do {
         if (readers & VMA_WRITER) {
             return false;
@@ -202,9 +203,20 @@ void vma_link(struct mm *mm, struct vma *vma, struct vma *prev)
     }
 }
 
-void vma_unlink(struct mm *mm, struct vma *vma)
+void vma_append(struct mm *mm, struct vma *vma)
 {
-    ASSERT(vma_is_write_locked(vma), "a VMA is write-locked before it leaves the tree");
+    vma_tree_append(mm, vma);
+    mm->map_count++;
+    if (vma->object != NULL) {
+        object_lock(vma->object);
+        object_insert_vma(vma);
+        object_unlock(vma->object);
+    }
+}
+
+/* A VMA leaves those who find it by its pages. */
+static void leave_reverse_maps(struct vma *vma)
+{
     if (vma->object != NULL) {
         object_lock(vma->object);
         object_remove_vma(vma);
@@ -213,9 +225,23 @@ void vma_unlink(struct mm *mm, struct vma *vma)
     if (vma->anon_vma != NULL) {
         anon_vma_unlink(vma);
     }
+}
+
+void vma_unlink(struct mm *mm, struct vma *vma)
+{
+    ASSERT(vma_is_write_locked(vma), "a VMA is write-locked before it leaves the tree");
+    leave_reverse_maps(vma);
     vma_tree_remove(mm, vma);
     mm->map_count--;
     /* From here on no lock-free walk accepts it. */
+    __atomic_store_n(&vma->mm, NULL, __ATOMIC_RELEASE);
+}
+
+void vma_unlink_last_user(struct mm *mm, struct vma *vma)
+{
+    leave_reverse_maps(vma);
+    list_del(&vma->link);
+    mm->map_count--;
     __atomic_store_n(&vma->mm, NULL, __ATOMIC_RELEASE);
 }
 

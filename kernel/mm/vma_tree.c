@@ -15,9 +15,9 @@
 #include <mm/mm.h>
 #include <mm/vma.h>
 
-/* A tree of MAX_MAP_COUNT nodes is at most 2 * log2(65530 + 1) high; a walk that takes longer was
- * led astray by a writer. */
-#define MAX_TREE_HEIGHT 34
+/* A tree of 2^31 nodes, more than there may ever be, is at most 2 * 31 high; a walk that takes
+ * longer was led astray by a writer. */
+#define MAX_TREE_HEIGHT 62
 
 static struct vma *vma_of(const struct rb_node *node)
 {
@@ -53,11 +53,13 @@ static u64 max_gap_of(const struct vma *vma)
     return gap;
 }
 
-static void update_max_gap(struct rb_node *node)
+static bool update_max_gap(struct rb_node *node)
 {
     struct vma *vma = vma_of(node);
+    u64 former = vma->max_gap;
 
     vma->max_gap = max_gap_of(vma);
+    return vma->max_gap != former;
 }
 
 static const struct rb_augment_ops gap_ops = {.update = update_max_gap};
@@ -65,18 +67,8 @@ static const struct rb_augment_ops gap_ops = {.update = update_max_gap};
 /* Looks at a gap again, and carries a change towards the root as far as it makes a difference. */
 static void propagate_gap(struct vma *vma)
 {
-    struct rb_node *node = &vma->node;
-
     vma->gap = gap_in_front(vma);
-    while (node != NULL) {
-        u64 gap = max_gap_of(vma_of(node));
-
-        if (vma_of(node)->max_gap == gap) {
-            return;
-        }
-        vma_of(node)->max_gap = gap;
-        node = rb_parent(node);
-    }
+    rb_propagate(&vma->node, &gap_ops);
 }
 
 void vma_tree_insert(struct mm *mm, struct vma *vma, struct vma *prev)
@@ -101,12 +93,39 @@ void vma_tree_insert(struct mm *mm, struct vma *vma, struct vma *prev)
     list_add_after(before, &vma->link);
     vma->gap = gap_in_front(vma);
     if (after != &mm->vma_list) {
-        list_entry(after, struct vma, link)->gap =
-            gap_in_front(list_entry(after, struct vma, link));
+        propagate_gap(list_entry(after, struct vma, link));
     }
-    /* Both neighbours are ancestors of the new leaf: the climb to the root repairs their gaps. */
     rb_insert_at(&mm->vmas, &vma->node, parent, link, &gap_ops);
     seqcount_write_end(&mm->vma_seq);
+}
+
+void vma_tree_append(struct mm *mm, struct vma *vma)
+{
+    const struct vma *last = vma_last(mm);
+
+    ASSERT(last == NULL || last->end <= vma->start, "I9: VMAs are sorted and disjoint");
+    list_add_tail(&mm->vma_list, &vma->link);
+    vma->gap = gap_in_front(vma);
+}
+
+void vma_tree_build(struct mm *mm)
+{
+    struct rb_node *first = NULL;
+    u64 count = 0;
+
+    for (struct vma *vma = vma_last(mm); vma != NULL; vma = vma_prev(vma)) {
+        vma->node.right = first;
+        first = &vma->node;
+        count++;
+    }
+    seqcount_write_begin(&mm->vma_seq);
+    rb_build(&mm->vmas, first, count, &gap_ops);
+    seqcount_write_end(&mm->vma_seq);
+}
+
+void vma_tree_forget(struct mm *mm)
+{
+    mm->vmas.node = NULL;
 }
 
 void vma_tree_remove(struct mm *mm, struct vma *vma)

@@ -12,7 +12,7 @@
 #include <mm/zap.h>
 #include <proc/sched.h>
 
-enum zap_mode { ZAP_ALL, ZAP_KEEP_ANON };
+enum zap_mode { ZAP_ALL, ZAP_KEEP_MARKERS, ZAP_KEEP_ANON };
 
 /* What one hold of a table's lock has removed. */
 struct zap_counts {
@@ -21,9 +21,10 @@ struct zap_counts {
 };
 
 static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct tlb_batch *batch);
-static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
-                      struct tlb_batch *batch);
-static void zap_absent(struct pte entry);
+static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
+                                    bool keeps_protection, struct tlb_batch *batch);
+static ALWAYS_INLINE void zap_absent(struct pt_cursor *cursor, enum zap_mode mode,
+                                     bool keeps_protection);
 static void zap_account(struct mm *mm, const struct zap_counts *counts);
 static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *counts,
                                       struct tlb_batch *batch);
@@ -33,6 +34,11 @@ void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
     zap(vma, start, end, ZAP_ALL, batch);
 }
 
+void zap_keeping_markers(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
+{
+    zap(vma, start, end, ZAP_KEEP_MARKERS, batch);
+}
+
 void zap_file_pages(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
 {
     zap(vma, start, end, ZAP_KEEP_ANON, batch);
@@ -40,6 +46,9 @@ void zap_file_pages(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch
 
 static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct tlb_batch *batch)
 {
+    /* Registration does not take the flag off before it has taken the protection off (U2). */
+    bool keeps_protection =
+        mode != ZAP_ALL && !vma_is_anonymous(vma) && (READ_ONCE(vma->flags) & VM_UFFD_WP) != 0;
     struct pt_cursor cursor;
 
     ASSERT(start >= vma->start && end <= vma->end && start <= end,
@@ -49,10 +58,17 @@ static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct 
     }
     do {
         if (tlb_batch_is_full(batch)) {
-            tlb_batch_flush(batch);
+            tlb_batch_make_room(batch);
             sched_point();
         }
-        zap_table(&cursor, cursor_table_end(&cursor, end), mode, batch);
+        u64 table_end = cursor_table_end(&cursor, end);
+
+        /* The common case has a loop of its own, without the questions of the others. */
+        if (likely(mode == ZAP_ALL)) {
+            zap_table(&cursor, table_end, ZAP_ALL, false, batch);
+        } else {
+            zap_table(&cursor, table_end, mode, keeps_protection, batch);
+        }
     } while (cursor_resume(&cursor, end));
 }
 
@@ -60,8 +76,8 @@ static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct 
  * Goes on to @end or until the batch is full; the cursor stands where to go on. The loop works on
  * a copy of the cursor, which the compiler keeps in registers.
  */
-static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
-                      struct tlb_batch *batch)
+static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
+                                    bool keeps_protection, struct tlb_batch *batch)
 {
     struct zap_counts counts = {.nr_anon_gone = 0};
     struct pt_cursor at = *cursor;
@@ -77,8 +93,7 @@ static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
             continue;
         }
         if (unlikely(!pte_is_present(entry))) {
-            zap_absent(entry);
-            cursor_set(&at, pte_none());
+            zap_absent(&at, mode, keeps_protection);
             continue;
         }
         if (mode == ZAP_KEEP_ANON && pte_page(entry) != NULL && page_is_anon(pte_page(entry))) {
@@ -90,6 +105,9 @@ static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
         first = min(first, at.addr);
         last = at.addr;
         zap_present(cursor_exchange(&at, pte_none()), &counts, batch);
+        if (unlikely(keeps_protection) && pte_is_uffd_wp(entry)) {
+            cursor_set(&at, pte_make_marker(PTE_MARKER_UFFD_WP));
+        }
     }
     zap_account(cursor->mm, &counts);
     cursor_unlock(&at);
@@ -99,10 +117,19 @@ static void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
     }
 }
 
-/* Markers go with their VMA; there is nothing to give up for them. */
-static void zap_absent(struct pte entry)
+/*
+ * Markers go with their VMA, and there is nothing to give up for them. Protection stays as long as
+ * the mapping (F5), poison as long as private pages do.
+ */
+static ALWAYS_INLINE void zap_absent(struct pt_cursor *cursor, enum zap_mode mode,
+                                     bool keeps_protection)
 {
+    struct pte entry = cursor_pte(cursor);
+
     ASSERT(pte_kind(entry) == PTE_KIND_MARKER, "no page is away in swap or migration");
+    if (pte_markers(entry) & PTE_MARKER_UFFD_WP ? !keeps_protection : mode != ZAP_KEEP_ANON) {
+        cursor_set(cursor, pte_none());
+    }
 }
 
 static void zap_account(struct mm *mm, const struct zap_counts *counts)

@@ -8,6 +8,7 @@
 #include <lib/printk.h>
 #include <mm/frames.h>
 #include <mm/mm.h>
+#include <mm/vmstat.h>
 #include <proc/process_internal.h>
 #include <proc/thread.h>
 
@@ -82,6 +83,7 @@ bool oom_kill_largest(void)
     process_get(victim);
     signal_kill_process(victim);
     spin_unlock(&process_tree_lock);
+    vm_event(VM_EVENT_OOM_KILL, 1);
     printk("Out of memory: killed process %d (%s), %lu KiB\n", victim->pid, victim->comm,
            points * (PAGE_SIZE / KIB));
     process_put(victim);

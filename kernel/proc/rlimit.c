@@ -99,10 +99,10 @@ struct user_account *user_account_get(u32 uid)
         fresh = NULL;
         account->uid = uid;
         account->next = user_hash[uid % USER_HASH_SIZE];
+        refcount_set(&account->refs, 1);
         user_hash[uid % USER_HASH_SIZE] = account;
-    }
-    if (account != NULL) {
-        account->refs++;
+    } else if (account != NULL) {
+        refcount_inc(&account->refs);
     }
     spin_unlock_irqrestore(&user_lock, flags);
     kfree(fresh);
@@ -111,18 +111,20 @@ struct user_account *user_account_get(u32 uid)
 
 void user_account_hold(struct user_account *account)
 {
-    u64 flags = spin_lock_irqsave(&user_lock);
-
-    ASSERT(account->refs > 0, "an account is held by a holder");
-    account->refs++;
-    spin_unlock_irqrestore(&user_lock, flags);
+    refcount_inc(&account->refs);
 }
 
 void user_account_put(struct user_account *account)
 {
-    u64 flags = spin_lock_irqsave(&user_lock);
-    bool is_last = --account->refs == 0;
+    u64 flags;
+    bool is_last;
 
+    /* Only the last reference needs the lock, under which nobody finds the account any more. */
+    if (refcount_dec_not_one(&account->refs)) {
+        return;
+    }
+    flags = spin_lock_irqsave(&user_lock);
+    is_last = refcount_dec_and_test(&account->refs);
     if (is_last) {
         struct user_account **chain = &user_hash[account->uid % USER_HASH_SIZE];
 

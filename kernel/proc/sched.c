@@ -11,6 +11,7 @@
 #include <arch/platform.h>
 #include <debug/explore.h>
 #include <debug/lockdep.h>
+#include <debug/watchdog.h>
 #include <lib/assert.h>
 #include <proc/clock.h>
 #include <proc/cputime.h>
@@ -351,6 +352,7 @@ static ALWAYS_INLINE void switch_to(struct runqueue *rq, struct thread *prev, st
     next->sched.slice_start_ns = next->sched.runtime_ns;
     if (!rq->is_tick_armed && next != rq->idle) {
         rq_arm_tick(rq, now);
+        watchdog_armed(now);
     }
     /* A kernel thread runs on whatever address space is loaded. */
     if (next->mm != cpu->loaded_mm && next->mm != NULL) {

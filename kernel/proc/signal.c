@@ -31,8 +31,8 @@ void signal_thread_init(struct thread *thread, const struct thread *parent)
 {
     struct thread_signals *sig = &thread->sig;
 
-    memset(sig, 0, sizeof(*sig));
     signal_pending_init(&sig->pending);
+    list_init(&sig->forced.link);
     sig->altstack_flags = SS_DISABLE;
     if (parent != NULL) {
         sig->blocked = parent->sig.blocked;
@@ -244,7 +244,7 @@ int signal_dequeue(struct thread *thread, u64 blocked, struct siginfo *info)
     return signal;
 }
 
-void signal_recalc_locked(struct thread *thread)
+static ALWAYS_INLINE void recalc(struct thread *thread)
 {
     const struct process *process = thread->process;
     u64 set = (thread->sig.pending.set | process->pending.set) & ~thread->sig.blocked;
@@ -254,6 +254,11 @@ void signal_recalc_locked(struct thread *thread)
     } else {
         arch_thread_work_clear(&thread->arch, THREAD_WORK_SIGNAL);
     }
+}
+
+void signal_recalc_locked(struct thread *thread)
+{
+    recalc(thread);
 }
 
 /* --- masks ----------------------------------------------------------------------------------- */
@@ -272,8 +277,10 @@ void signal_set_blocked(u64 mask)
 
     thread->sig.blocked = mask;
     /* A sender may have counted on this thread. */
-    signal_retarget(process, thread, newly_blocked & process->pending.set);
-    signal_recalc_locked(thread);
+    if (unlikely((newly_blocked & process->pending.set) != 0)) {
+        signal_retarget(process, thread, newly_blocked & process->pending.set);
+    }
+    recalc(thread);
     spin_unlock_irqrestore(&process->sig_lock, flags);
 }
 

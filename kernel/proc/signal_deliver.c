@@ -144,7 +144,7 @@ static enum step signal_act(struct process *process, struct thread *thread,
     }
     spin_unlock(&sighand->lock);
     if (taken->action.handler > SIG_IGN) {
-        signal_recalc_locked(thread);
+        /* What else waits is looked at once the handler's mask is set, or on the way out. */
         spin_unlock_irqrestore(&process->sig_lock, flags);
         return STEP_HANDLER;
     }

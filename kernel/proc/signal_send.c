@@ -23,7 +23,7 @@
 void signal_wake(struct thread *thread, u32 kinds)
 {
     arch_thread_work_set(&thread->arch, THREAD_WORK_SIGNAL);
-    if (!thread_wake_kinds(thread, kinds)) {
+    if (!thread_wake_kinds(thread, kinds) && thread != current_thread()) {
         sched_kick_user(thread);
     }
 }
@@ -226,6 +226,18 @@ int signal_send_process(struct process *process, int signal, const struct siginf
     return result;
 }
 
+void signal_send_self(int signal)
+{
+    const struct process *process = current_process();
+    struct siginfo info = {.si_code = SI_USER};
+
+    if (process != NULL) {
+        info.rt.pid = process->pid;
+        info.rt.uid = process->cred.uid;
+        (void)signal_send_thread(current_thread(), signal, &info);
+    }
+}
+
 int signal_send_thread(struct thread *thread, int signal, const struct siginfo *info)
 {
     struct process *process = READ_ONCE(thread->process);
@@ -319,12 +331,19 @@ static void signal_force_info(const struct siginfo *info, enum force_how how)
     if (is_blocked || action->handler == SIG_IGN || how == FORCE_DEFAULT) {
         action->handler = SIG_DFL;
         thread->sig.blocked &= ~SIGNAL_BIT(signal);
+        signal_recalc_locked(thread);
     }
     if (action->handler == SIG_DFL) {
         process->unkillable = false; /* going on at the faulting instruction would never end */
     }
-    (void)signal_send_locked(process, thread, signal, info, NULL);
-    signal_recalc_locked(thread);
+    struct signal_record *record = &thread->sig.forced;
+
+    if (list_is_linked(&record->link)) {
+        record = NULL; /* the one before waits for delivery still */
+    } else {
+        record->info = *info;
+    }
+    (void)signal_send_locked(process, thread, signal, info, record);
     spin_unlock_irqrestore(&process->sig_lock, flags);
 }
 

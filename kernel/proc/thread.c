@@ -50,7 +50,6 @@ int thread_alloc(struct process *process, struct thread **out)
     if (thread == NULL) {
         return -ENOMEM;
     }
-    memset(thread, 0, sizeof(*thread));
     set_defaults(thread);
     thread->process = process;
     thread->kstack = vmap_alloc_stack();

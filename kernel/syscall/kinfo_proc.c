@@ -10,6 +10,7 @@
 #include <ipc/fdtable.h>
 #include <ipc/file.h>
 #include <ipc/fs_context.h>
+#include <ipc/userfaultfd_file.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/gup.h>
@@ -211,6 +212,9 @@ static void fill_fd(struct cb_fd_info *info, s32 fd, struct file *file, enum fd_
         port = conn->port;
     }
     info->port = port == NULL ? 0 : port->number;
+    if (info->kind == CB_FD_USERFAULTFD) {
+        userfaultfd_count(file, &info->cookie, &info->port, &info->conn_flags);
+    }
     file_describe(file, info->name, sizeof(info->name));
 }
 

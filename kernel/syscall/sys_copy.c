@@ -23,7 +23,7 @@ static s64 write_some(struct file *out, const void *buf, size_t len, s64 *pos)
     struct iov_iter iter;
 
     iov_init_kernel(&iter, buf, len);
-    return out->ops->write(out, &iter, pos);
+    return file_write_limited(out, &iter, pos);
 }
 
 static s64 read_some(struct file *in, void *buf, size_t len, s64 pos)
@@ -61,7 +61,7 @@ static s64 copy_loop(struct file *in, s64 *in_pos, struct file *out, s64 *out_po
         }
         *in_pos += result;
         total += result;
-        if (result < nr_read || signal_pending(current_thread())) {
+        if (signal_pending(current_thread())) {
             break;
         }
         sched_point();
@@ -111,29 +111,53 @@ static int pos_finish(struct file *file, u64 user_pos, s64 pos)
     return put_user_u64(user_pos, (u64)pos);
 }
 
-static s64 copy_files(struct file *in, u64 in_off, struct file *out, u64 out_off, u64 count)
+struct copy {
+    struct file *in;
+    struct file *out;
+    u64 in_off; /* user addresses of positions, or 0 */
+    u64 out_off;
+    u64 count;
+};
+
+static s64 run_copy(const struct copy *copy, s64 in_pos, s64 out_pos)
 {
-    bool is_stream = !(out->traits & FILE_SEEKABLE);
-    s64 in_pos;
-    s64 out_pos;
-    s64 result = pos_start(in, in_off, &in_pos);
+    bool is_stream = !(copy->out->traits & FILE_SEEKABLE);
+    u64 count = min(copy->count, MAX_RW_COUNT);
+    s64 result = 0;
     int error;
 
-    result = result != 0 ? result : pos_start(out, out_off, &out_pos);
-    if (result != 0) {
-        return result;
+    if (count != 0) {
+        result = copy_loop(copy->in, &in_pos, copy->out, is_stream ? NULL : &out_pos, count);
     }
-    count = min(count, MAX_RW_COUNT);
-    if (count == 0) {
-        return 0;
-    }
-    result = copy_loop(in, &in_pos, out, is_stream ? NULL : &out_pos, count);
     if (result > 0) {
-        error = pos_finish(in, in_off, in_pos);
-        error = error != 0 ? error : pos_finish(out, out_off, out_pos);
+        error = pos_finish(copy->in, copy->in_off, in_pos);
+        error = error != 0 ? error : pos_finish(copy->out, copy->out_off, out_pos);
         result = error != 0 ? error : result;
     }
     return result;
+}
+
+/* For sendfile(2): what RLIMIT_FSIZE cuts off is heard of when its turn comes. */
+static s64 copy_stream(const struct copy *copy)
+{
+    s64 in_pos;
+    s64 out_pos;
+    s64 result = pos_start(copy->in, copy->in_off, &in_pos);
+
+    result = result != 0 ? result : pos_start(copy->out, copy->out_off, &out_pos);
+    return result != 0 ? result : run_copy(copy, in_pos, out_pos);
+}
+
+/* For copy_file_range(2): what RLIMIT_FSIZE cuts off is not tried. */
+static s64 copy_range(struct copy *copy)
+{
+    s64 in_pos;
+    s64 out_pos;
+    s64 result = pos_start(copy->in, copy->in_off, &in_pos);
+
+    result = result != 0 ? result : pos_start(copy->out, copy->out_off, &out_pos);
+    result = result != 0 ? result : file_limit_write(copy->out, out_pos, &copy->count);
+    return result != 0 ? result : run_copy(copy, in_pos, out_pos);
 }
 
 long sys_sendfile(s32 out_fd, s32 in_fd, u64 offset, u64 count)
@@ -152,7 +176,11 @@ long sys_sendfile(s32 out_fd, s32 in_fd, u64 offset, u64 count)
             result = -EINVAL;
         }
         result = result != 0 ? result : (s64)count < 0 ? -EINVAL : 0;
-        result = result != 0 ? result : copy_files(in.file, offset, out.file, 0, count);
+        if (result == 0) {
+            const struct copy copy = {in.file, out.file, .in_off = offset, .count = count};
+
+            result = copy_stream(&copy);
+        }
         fd_return(&out);
     }
     fd_return(&in);
@@ -181,7 +209,11 @@ long sys_copy_file_range(s32 in_fd, u64 in_off, s32 out_fd, u64 out_off, u64 len
         if (result == 0 && !(out.file->traits & FILE_SEEKABLE)) {
             result = -EINVAL;
         }
-        result = result != 0 ? result : copy_files(in.file, in_off, out.file, out_off, len);
+        if (result == 0) {
+            struct copy copy = {in.file, out.file, in_off, out_off, len};
+
+            result = copy_range(&copy);
+        }
         fd_return(&out);
     }
     fd_return(&in);

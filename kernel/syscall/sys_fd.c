@@ -11,6 +11,7 @@
 #include <ipc/memfd.h>
 #include <ipc/pipe.h>
 #include <ipc/socketpair.h>
+#include <ipc/record_lock.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <mm/usercopy.h>
@@ -170,12 +171,18 @@ static s64 fcntl_file(struct file *file, s32 fd, u32 cmd, u64 arg)
     case F_SETOWN:
         WRITE_ONCE(file->owner, (s32)arg);
         return 0;
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
+        return record_lock_fcntl(file, cmd, arg);
     default:
         return file->ops->fcntl == NULL ? -EINVAL : file->ops->fcntl(file, cmd, arg);
     }
 }
 
-/* Record locks are not there: EINVAL tells the caller so, where a false grant would lose data. */
 long sys_fcntl(s32 fd, u32 cmd, u64 arg)
 {
     struct fd_ref ref;
@@ -228,11 +235,7 @@ long sys_pipe2(u64 user_fds, u32 flags)
     if (flags & ~(u32)(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) {
         return -EINVAL;
     }
-    if (flags & O_DIRECT) {
-        /* Packets need boundaries, which the byte ring does not keep. */
-        return -EINVAL;
-    }
-    error = pipe_create(flags & O_NONBLOCK, ends);
+    error = pipe_create(flags & (O_NONBLOCK | O_DIRECT), ends);
     return error != 0 ? error : install_pair(ends, user_fds, cloexec_of(flags));
 }
 
@@ -250,19 +253,20 @@ long sys_socket(s32 family, s32 type, s32 protocol)
 long sys_socketpair(s32 family, s32 type, s32 protocol, u64 user_fds)
 {
     u32 flags = (u32)type & (O_CLOEXEC | O_NONBLOCK);
+    u32 kind = (u32)type & ~(u32)(O_CLOEXEC | O_NONBLOCK);
     struct file *pair[2];
     int error;
 
     if (family != AF_UNIX) {
         return -EAFNOSUPPORT;
     }
-    if (((u32)type & ~(u32)(O_CLOEXEC | O_NONBLOCK)) != SOCK_STREAM) {
+    if (kind != SOCK_STREAM && kind != SOCK_SEQPACKET) {
         return -ESOCKTNOSUPPORT;
     }
     if (protocol != 0 && protocol != AF_UNIX) {
         return -EPROTONOSUPPORT;
     }
-    error = socketpair_create(flags & O_NONBLOCK, pair);
+    error = socketpair_create(kind, flags & O_NONBLOCK, pair);
     return error != 0 ? error : install_pair(pair, user_fds, cloexec_of(flags));
 }
 
@@ -296,16 +300,26 @@ long sys_eventfd(u32 initial)
 
 long sys_memfd_create(u64 user_name, u32 flags)
 {
+    u32 known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
     char name[MEMFD_NAME_MAX + 1];
     struct file *file;
     s64 len;
     int error;
 
-    if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) {
+    if (flags & MFD_HUGETLB) {
+        known |= MFD_HUGETLB | MFD_HUGE_MASK << MFD_HUGE_SHIFT;
+    }
+    if (flags & ~known) {
         return -EINVAL;
     }
     if ((flags & MFD_EXEC) && (flags & MFD_NOEXEC_SEAL)) {
         return -EINVAL;
+    }
+    if (!(flags & (MFD_EXEC | MFD_NOEXEC_SEAL))) {
+        flags |= memfd_noexec_policy != MEMFD_NOEXEC_OFF ? MFD_NOEXEC_SEAL : MFD_EXEC;
+    }
+    if ((flags & MFD_EXEC) && memfd_noexec_policy == MEMFD_NOEXEC_ENFORCED) {
+        return -EACCES;
     }
     len = strncpy_from_user(name, user_name, sizeof(name));
     if (len < 0) {

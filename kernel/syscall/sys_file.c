@@ -175,7 +175,8 @@ long sys_ftruncate(s32 fd, s64 size)
     if (!file_can_write(ref.file) || ref.file->ops->truncate == NULL) {
         error = -EINVAL;
     } else {
-        error = ref.file->ops->truncate(ref.file, size);
+        error = file_limit_size(ref.file, size);
+        error = error != 0 ? error : ref.file->ops->truncate(ref.file, size);
     }
     fd_return(&ref);
     return error;
@@ -205,6 +206,13 @@ static int fallocate_file(struct file *file, u32 mode, s64 offset, s64 len)
     }
     if (__builtin_add_overflow(offset, len, &end)) {
         return -EFBIG;
+    }
+    if (!(mode & FALLOC_FL_PUNCH_HOLE)) {
+        int error = file_limit_size(file, end);
+
+        if (error != 0) {
+            return error;
+        }
     }
     return file->ops->fallocate(file, mode, offset, len);
 }
@@ -293,7 +301,18 @@ static long server_call(s32 fd, u32 op, const u64 *args, u32 nr_args, int error_
 long sys_fchmod(s32 fd, u32 mode)
 {
     u64 args[] = {mode & 07777u};
+    struct fd_ref ref;
+    long result = fd_borrow(fd, &ref);
 
+    if (result != 0) {
+        return result;
+    }
+    if (ref.file->ops->chmod != NULL) {
+        result = ref.file->ops->chmod(ref.file, (u32)args[0]);
+        fd_return(&ref);
+        return result;
+    }
+    fd_return(&ref);
     return server_call(fd, CB_OP_CHMOD, args, ARRAY_SIZE(args), -EPERM);
 }
 

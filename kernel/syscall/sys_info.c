@@ -15,6 +15,8 @@
 #include <mm/mm.h>
 #include <mm/slab.h>
 #include <mm/usercopy.h>
+#include <mm/verify.h>
+#include <mm/vmstat.h>
 #include <proc/clock.h>
 #include <proc/pid.h>
 #include <proc/process.h>
@@ -218,6 +220,31 @@ static s64 kinfo_of(s32 pid, u32 kind, u64 buf, u64 len)
     return result;
 }
 
+static s64 kinfo_events(u64 buf, u64 len)
+{
+    const struct cb_vm_events events = {
+        .faults = vm_event_count(VM_EVENT_FAULT),
+        .major_faults = vm_event_count(VM_EVENT_MAJOR),
+        .lazy_free = vm_event_count(VM_EVENT_LAZYFREE),
+        .lazy_freed = vm_event_count(VM_EVENT_LAZYFREED),
+        .oom_kills = vm_event_count(VM_EVENT_OOM_KILL),
+    };
+
+    return len < sizeof(events) ? -EINVAL : put_bytes(buf, len, &events, sizeof(events));
+}
+
+static s64 kinfo_verify(void)
+{
+    if (!DEBUG_ENABLED) {
+        return -ENOSYS;
+    }
+    if (current_process()->cred.euid != 0) {
+        return -EPERM;
+    }
+    mm_verify_all();
+    return 0;
+}
+
 long sys_kinfo(u32 kind, s32 pid, u64 buf, u64 len)
 {
     if (!user_access_ok(buf, len)) {
@@ -236,6 +263,10 @@ long sys_kinfo(u32 kind, s32 pid, u64 buf, u64 len)
         return kinfo_cpu_stats(buf, len);
     case CB_KINFO_LOCKS:
         return kinfo_locks(buf, len);
+    case CB_KINFO_VERIFY:
+        return kinfo_verify();
+    case CB_KINFO_EVENTS:
+        return kinfo_events(buf, len);
     default:
         return kind >= CB_KINFO_END ? -EINVAL : kinfo_of(pid, kind, buf, len);
     }

@@ -12,6 +12,7 @@
 #include <ipc/fs_context.h>
 #include <ipc/memfd.h>
 #include <ipc/message.h>
+#include <ipc/pager_channel.h>
 #include <ipc/port.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -520,4 +521,32 @@ long sys_conn_cookie(s32 port_fd, s32 conn_fd, u64 cookie_out)
     }
     fd_return(&ref);
     return error;
+}
+
+long sys_pager_create(s32 port_fd, u64 user_pager)
+{
+    struct cb_pager pager;
+    struct fd_ref ref;
+    struct file *file;
+    struct port *port;
+    s64 fd;
+    int error = copy_from_user(&pager, user_pager, sizeof(pager));
+
+    if (error != 0) {
+        return error;
+    }
+    error = borrow_port(port_fd, &ref, &port);
+    if (error != 0) {
+        return error;
+    }
+    error = pager_file_create(port, &pager, &file);
+    fd_return(&ref);
+    if (error != 0) {
+        return error;
+    }
+    fd = fd_install(file, FD_CLOSE_ON_EXEC);
+    if (fd < 0) {
+        file_put(file);
+    }
+    return fd;
 }

@@ -8,6 +8,7 @@
 
 #include <ipc/connection.h>
 #include <ipc/fdtable.h>
+#include <ipc/file.h>
 #include <ipc/fs_context.h>
 #include <ipc/message.h>
 #include <ipc/path.h>
@@ -16,6 +17,7 @@
 #include <lib/string.h>
 #include <mm/usercopy.h>
 #include <proc/process.h>
+#include <proc/rlimit.h>
 #include <proc/thread.h>
 #include <syscall/path_op.h>
 #include <uapi/linux/stat.h>
@@ -367,7 +369,11 @@ long sys_truncate(u64 user_path, s64 size)
         return result;
     }
     op.msg->args[0] = (u64)size;
+    op.msg->args[1] = rlimit_get(RLIMIT_FSIZE);
     result = path_op_finish(&op, AT_FDCWD);
+    if (result == -EFBIG && (u64)size > rlimit_get(RLIMIT_FSIZE)) {
+        return file_beyond_limit();
+    }
     return result > 0 ? 0 : result;
 }
 

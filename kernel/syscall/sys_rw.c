@@ -12,6 +12,8 @@
 #include <lib/errno.h>
 #include <mm/slab.h>
 #include <mm/usercopy.h>
+#include <proc/process.h>
+#include <proc/rlimit.h>
 #include <proc/sched.h>
 #include <proc/signal.h>
 #include <proc/thread.h>
@@ -33,11 +35,19 @@ static inline int check_access(const struct file *file, enum transfer transfer)
     return file->ops->write == NULL ? -EINVAL : 0;
 }
 
+/* @pos: NULL for a file without a position, whose size has no limit. */
 static inline s64 run_transfer(struct file *file, struct iov_iter *iter, s64 *pos,
                                enum transfer transfer)
 {
-    return transfer == TRANSFER_READ ? file->ops->read(file, iter, pos)
-                                     : file->ops->write(file, iter, pos);
+    const struct rlimit *limit = &current_process()->limits[RLIMIT_FSIZE];
+
+    if (transfer == TRANSFER_READ) {
+        return file->ops->read(file, iter, pos);
+    }
+    if (unlikely(pos != NULL && READ_ONCE(limit->rlim_cur) != RLIM_INFINITY)) {
+        return file_write_limited(file, iter, pos);
+    }
+    return file->ops->write(file, iter, pos);
 }
 
 /* At the file's own position, which only threads that share the file fight for. */
@@ -253,8 +263,9 @@ static s64 seek_target(struct file *file, s64 offset, u32 whence)
         error = file->ops->size == NULL ? -EINVAL : file->ops->size(file, &base);
         break;
     default:
-        if (file->ops->seek != NULL) {
-            return file->ops->seek(file, offset, whence);
+        base = file->ops->seek != NULL ? file->ops->seek(file, offset, whence) : -EOPNOTSUPP;
+        if (base != -EOPNOTSUPP) {
+            return base;
         }
         return file->ops->size == NULL ? -EINVAL : seek_plain(file, offset, whence);
     }

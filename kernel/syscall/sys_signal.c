@@ -435,9 +435,15 @@ long sys_rt_sigreturn(void)
         return 0;
     }
     signal_set_blocked(restored.mask);
+    const struct thread_signals *sig = &thread->sig;
+
     /* What the handler left in uc_stack counts; nonsense there changes nothing. */
-    if (signal_set_altstack(restored.altstack_sp, restored.altstack_flags, restored.altstack_size,
-                            tf_sp(frame)) != 0) {
+    bool is_same = restored.altstack_sp == sig->altstack_sp &&
+                   restored.altstack_size == sig->altstack_size &&
+                   restored.altstack_flags == sig->altstack_flags;
+
+    if (!is_same && signal_set_altstack(restored.altstack_sp, restored.altstack_flags,
+                                        restored.altstack_size, tf_sp(frame)) != 0) {
         return (long)tf_result(frame);
     }
     return (long)tf_result(frame);

@@ -232,6 +232,7 @@ static const struct syscall_entry table[] = {
     [318] = CALL(getrandom),
     [319] = CALL(memfd_create),
     [322] = CALL(execveat),
+    [323] = CALL(userfaultfd),
     [324] = CALL(membarrier),
     [325] = CALL(mlock2),
     [326] = CALL(copy_file_range),
@@ -262,6 +263,7 @@ static const struct syscall_entry table[] = {
     [1035] = CALL(session_tty),
     [1036] = CALL(conn_cookie),
     [1037] = CALL(kernel_file),
+    [1038] = CALL(pager_create),
 };
 
 #define NR_UNKNOWN_LOGGED 1024

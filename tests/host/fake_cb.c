@@ -1,8 +1,11 @@
 /* The calls of Cowbell that servers make, answered within one process. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "fake_cb.h"
 
@@ -17,6 +20,17 @@ struct cb_vma_info fake_vmas[4];
 int fake_nr_vmas;
 struct cb_fd_info fake_fds[4];
 int fake_nr_fds;
+
+uint8_t *fake_dax;
+
+#define GRANTS_MAX 1024
+
+static struct fake_grant {
+    ino_t ino; /* tells whether the descriptor is still that file's */
+    int file;
+    struct cb_dax_grant grant;
+} grants[GRANTS_MAX];
+static size_t nr_grants;
 
 static const struct cb_server *served;
 static struct fake_call *calls[CALLS_MAX];
@@ -252,13 +266,95 @@ int cb_session_tty(int sid, int fg_pgid, int tty_nr)
     return 0;
 }
 
-/* There is no kernel behind any file here. */
-int cb_kernel_file(enum cb_kernel_file kind, int pid, unsigned flags)
+/* The only kernel files here are direct devices: one at most, and nothing to be read from it. */
+int cb_kernel_file(enum cb_kernel_file kind, int number, unsigned flags)
 {
-    (void)kind;
-    (void)pid;
     (void)flags;
-    return -ENXIO;
+    if (kind != CB_KERNEL_FILE_DAX || number != 0 || fake_dax == NULL) {
+        return -ENXIO;
+    }
+    return memfd_create("device", MFD_CLOEXEC);
+}
+
+int cb_dax_info(int device, struct cb_dax_info *info)
+{
+    (void)device;
+    *info = (struct cb_dax_info){.size = FAKE_DAX_FRAMES * FAKE_DAX_FRAME};
+    return 0;
+}
+
+int cb_dax_create(int device, enum cb_dax_cow cow)
+{
+    (void)device;
+    (void)cow;
+    return memfd_create("direct", MFD_CLOEXEC);
+}
+
+static bool is_granted(const struct fake_grant *grant)
+{
+    struct stat st;
+
+    return fstat(grant->file, &st) == 0 && st.st_ino == grant->ino;
+}
+
+/* Grants of files that are closed are over. */
+static void forget_grants(void)
+{
+    size_t nr_left = 0;
+
+    for (size_t i = 0; i < nr_grants; i++) {
+        if (is_granted(&grants[i])) {
+            grants[nr_left++] = grants[i];
+        }
+    }
+    nr_grants = nr_left;
+}
+
+/* A memfd holds a copy of the frames until fake_dax_write_back(). */
+long cb_dax_grant(int file, const struct cb_dax_grant *grant)
+{
+    static const uint8_t zeroes[FAKE_DAX_FRAME];
+    struct stat st;
+
+    forget_grants();
+    if (fstat(file, &st) != 0 || nr_grants == GRANTS_MAX ||
+        grant->frame + grant->count > FAKE_DAX_FRAMES) {
+        abort();
+    }
+    for (uint64_t i = 0; i < grant->count; i++) {
+        const uint8_t *frame = fake_dax + (grant->frame + i) * FAKE_DAX_FRAME;
+        const void *bytes = (grant->flags & CB_DAX_ZERO) != 0 ? zeroes : frame;
+        off_t offset = (off_t)((grant->index + i) * FAKE_DAX_FRAME);
+        if (pwrite(file, bytes, FAKE_DAX_FRAME, offset) != (ssize_t)FAKE_DAX_FRAME) {
+            abort();
+        }
+    }
+    /* A memfd grows by that, a direct file does not. */
+    if (ftruncate(file, st.st_size) != 0) {
+        abort();
+    }
+    grants[nr_grants++] = (struct fake_grant){.ino = st.st_ino, .file = file, .grant = *grant};
+    return (long)grant->count;
+}
+
+int cb_dax_revoke(int file, const struct cb_dax_range *range)
+{
+    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)range->start,
+                     (off_t)(range->end - range->start)) == 0
+               ? 0
+               : -errno;
+}
+
+void fake_dax_write_back(void)
+{
+    for (size_t i = 0; i < nr_grants; i++) {
+        const struct cb_dax_grant *grant = &grants[i].grant;
+        if (!is_granted(&grants[i])) {
+            continue;
+        }
+        (void)!pread(grants[i].file, fake_dax + grant->frame * FAKE_DAX_FRAME,
+                     grant->count * FAKE_DAX_FRAME, (off_t)(grant->index * FAKE_DAX_FRAME));
+    }
 }
 
 /* Messages do not come through a port here. */
@@ -271,25 +367,27 @@ int cb_msg_receive(int port, struct cb_msg *msg, size_t size, uint64_t timeout_n
     return -EAGAIN;
 }
 
-/* --- device memory: this machine has none ------------------------------------------------------
+/* --- paged objects: a memfd whose pages have all come ------------------------------------------
  */
 
-int cb_dax_info(int device, struct cb_dax_info *info)
+int cb_pager_create(int port, const struct cb_pager *pager)
 {
-    return -ENODEV;
+    int file = memfd_create("pager", MFD_CLOEXEC);
+
+    (void)port;
+    if (file < 0 || ftruncate(file, (off_t)pager->size) != 0) {
+        abort();
+    }
+    return file;
 }
 
-int cb_dax_create(int device, enum cb_dax_cow cow)
+long cb_pager_supply(int file, uint64_t offset, const void *bytes, size_t len)
 {
-    return -ENODEV;
+    return pwrite(file, bytes, len, (off_t)offset);
 }
 
-long cb_dax_grant(int file, const struct cb_dax_grant *grant)
+int cb_pager_settle(int file)
 {
-    return -ENODEV;
-}
-
-int cb_dax_revoke(int file, const struct cb_dax_range *range)
-{
-    return -ENODEV;
+    (void)file;
+    return 0;
 }

@@ -56,4 +56,12 @@ extern int fake_nr_vmas;
 extern struct cb_fd_info fake_fds[4];
 extern int fake_nr_fds;
 
+/* The content of direct device 0; NULL: there is none. */
+#define FAKE_DAX_FRAMES 512u
+#define FAKE_DAX_FRAME  4096u
+extern uint8_t *fake_dax;
+
+/** fake_dax_write_back() - bring what open files have of the device into fake_dax. */
+void fake_dax_write_back(void);
+
 #endif

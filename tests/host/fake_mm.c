@@ -14,6 +14,7 @@
 #include <mm/change_protection.h>
 #include <mm/fail_inject.h>
 #include <mm/mm.h>
+#include <mm/pager.h>
 #include <mm/populate.h>
 #include <mm/ranges.h>
 #include <mm/reclaim.h>
@@ -414,4 +415,21 @@ void fake_check_entries(struct mm *mm)
                    "a private page is where its generation says");
         }
     }
+}
+
+/* --- pagers: there are none ------------------------------------------------------------------- */
+
+bool object_has_pager(const struct vm_object *object)
+{
+    return false;
+}
+
+bool object_tracks_writes(const struct vm_object *object)
+{
+    return false;
+}
+
+int object_write_back(struct vm_object *object, u64 start, u64 end)
+{
+    return 0;
 }

@@ -83,6 +83,13 @@ static u64 take_all(u32 flags, struct page **list)
     }
 }
 
+/* Wakes every frame. Return: how many can be handed out: those that hold struct pages cannot. */
+static u64 wake_all(void)
+{
+    while (frame_pool_wake()) {}
+    return frames_free_count();
+}
+
 static void give_all(struct page *list)
 {
     while (list != NULL) {
@@ -161,7 +168,7 @@ TEST(kernel_modules_and_holes_are_never_handed_out)
     EXPECT_TRUE(page_is_reserved(phys_to_page(KERNEL_START)));
     EXPECT_TRUE(page_is_reserved(phys_to_page(11 * MIB + 64 * KIB)));
     give_all(list);
-    frames_drain_cpu();
+    frames_drain();
     frames_verify();
     EXPECT_EQ(total, frames_free_count());
     frames_release_reserved(30 * MIB, 31 * MIB);
@@ -172,6 +179,66 @@ TEST(kernel_modules_and_holes_are_never_handed_out)
     machine_end();
 }
 
+static u64 nr_awake;
+
+static void count_awake(u64 start_pfn, u64 end_pfn, void *arg)
+{
+    for (u64 pfn = start_pfn; pfn < end_pfn; pfn++) {
+        nr_awake += !pfn_is_dormant(pfn);
+    }
+}
+
+TEST(memory_that_nobody_needs_has_no_struct_pages)
+{
+    struct page *list;
+
+    simple_machine(600 * MIB);
+    u64 total = frames_total_count();
+    u64 nr_dormant = frame_pool.nr_dormant;
+
+    EXPECT_TRUE(nr_dormant > (500 * MIB) >> PAGE_SHIFT);
+    EXPECT_EQ(total, frames_free_count());
+    EXPECT_FALSE(pfn_is_dormant(MIB >> PAGE_SHIFT));
+    EXPECT_TRUE(pfn_is_dormant((600 * MIB >> PAGE_SHIFT) - 1));
+    nr_awake = 0;
+    frames_for_each_awake(count_awake, NULL);
+    EXPECT_EQ((599 * MIB >> PAGE_SHIFT) - nr_dormant, nr_awake);
+    /* One more frame than are awake wakes a piece, and not everything. */
+    for (u64 i = frame_pool.nr_free; i > 0; i--) {
+        EXPECT_TRUE(page_alloc(0, ALLOC_ATOMIC) != NULL);
+    }
+    EXPECT_TRUE(page_alloc(0, ALLOC_ATOMIC) != NULL);
+    EXPECT_TRUE(frame_pool.nr_dormant < nr_dormant);
+    EXPECT_TRUE(frame_pool.nr_dormant > nr_dormant / 2);
+    frames_verify();
+    (void)take_all(ALLOC_ATOMIC, &list);
+    EXPECT_EQ(0, frame_pool.nr_dormant);
+    EXPECT_FALSE(pfn_is_dormant((600 * MIB >> PAGE_SHIFT) - 1));
+    /* Every frame was handed out, but those that hold the struct pages of the others. */
+    EXPECT_EQ(0, frames_free_count());
+    EXPECT_EQ(total, frames_total_count());
+    EXPECT_EQ(nr_dormant / (PAGE_SIZE / sizeof(struct page)), mem_counter_read(MEM_STRUCT_PAGES));
+    nr_awake = 0;
+    frames_for_each_awake(count_awake, NULL);
+    EXPECT_EQ(599 * MIB >> PAGE_SHIFT, nr_awake);
+    machine_end();
+}
+
+TEST(a_large_block_wakes_what_it_needs)
+{
+    simple_machine(600 * MIB);
+    u64 nr_dormant = frame_pool.nr_dormant;
+    u64 nr_blocks = 0;
+
+    while (page_alloc(MAX_PAGE_ORDER, ALLOC_ATOMIC) != NULL) {
+        nr_blocks++;
+    }
+    EXPECT_EQ(0, frame_pool.nr_dormant);
+    EXPECT_TRUE(nr_blocks << MAX_PAGE_ORDER > nr_dormant * 9 / 10);
+    frames_verify();
+    machine_end();
+}
+
 TEST(every_frame_is_handed_out_once_and_freed_memory_merges_again)
 {
     struct page *list;
@@ -179,7 +246,7 @@ TEST(every_frame_is_handed_out_once_and_freed_memory_merges_again)
     u64 blocks_after = 0;
 
     simple_machine(64 * MIB);
-    u64 total = frames_total_count();
+    u64 total = wake_all();
     blocks_before = list_length(&frame_pool.free[MAX_PAGE_ORDER]);
     EXPECT_EQ(total, take_all(ALLOC_ATOMIC, &list));
     EXPECT_EQ(0, frames_free_count());
@@ -190,7 +257,7 @@ TEST(every_frame_is_handed_out_once_and_freed_memory_merges_again)
         page->index = 1;
     }
     give_all(list);
-    frames_drain_cpu();
+    frames_drain();
     frames_verify();
     blocks_after = list_length(&frame_pool.free[MAX_PAGE_ORDER]);
     EXPECT_EQ(total, frames_free_count());
@@ -244,7 +311,7 @@ TEST(random_allocations_of_all_orders_on_all_cpus_never_overlap)
         }
     }
     for (fake_cpu = 0; fake_cpu < 4; fake_cpu++) {
-        frames_drain_cpu();
+        frames_drain();
     }
     fake_cpu = 0;
     frames_verify();
@@ -260,7 +327,7 @@ TEST(users_leave_a_reserve_that_the_kernel_can_use)
     struct page *atomic;
 
     simple_machine(64 * MIB);
-    u64 total = frames_total_count();
+    u64 total = wake_all();
     u64 nr_user = take_all(ALLOC_USER, &user);
     EXPECT_TRUE(nr_user < total);
     EXPECT_TRUE(nr_user >= total - frame_pool.reserve);
@@ -295,6 +362,68 @@ TEST(zeroed_and_copied_frames_hold_what_they_should)
     machine_end();
 }
 
+TEST(frame_freed_as_zeroed_is_not_cleared_again)
+{
+    simple_machine(16 * MIB);
+    u64 before = frames_free_count();
+    struct page *page = page_alloc(0, ALLOC_ZERO);
+    struct page *other = page_alloc(0, 0);
+
+    page_set_type(page, PG_zeroed);
+    page_put(page);
+    page_put(other);
+    EXPECT_EQ(before, frames_free_count());
+    frames_verify();
+    EXPECT_TRUE(page_alloc(0, 0) == other);
+    EXPECT_TRUE(page_alloc(0, ALLOC_ZERO) == page);
+    EXPECT_EQ(0, atomic_u32_load(&page->flags));
+    EXPECT_EQ(1, page_refcount(page));
+    page_set_type(page, PG_zeroed);
+    page_put(page);
+    *(u64 *)page_to_virt(page) = 1;
+    EXPECT_PANIC("F5: a frame that was freed as zeroed",
+                 page_alloc(0, ALLOC_ZERO) == NULL ? exit(1) : (void)0);
+    machine_end();
+}
+
+TEST(zeroed_frames_are_not_kept_from_those_who_need_any)
+{
+    struct page *list;
+
+    simple_machine(16 * MIB);
+    u64 total = take_all(ALLOC_ATOMIC, &list);
+    for (struct page *page = list; page != NULL; page = list) {
+        list = page->owner;
+        memset(page_to_virt(page), 0, PAGE_SIZE);
+        page_set_type(page, PG_zeroed);
+        page_put(page);
+    }
+    frames_verify();
+    EXPECT_EQ(total, take_all(ALLOC_ATOMIC, &list));
+    machine_end();
+}
+
+TEST(chains_of_freed_frames_come_back_whole_or_merge_when_blocks_are_short)
+{
+    struct page *list;
+
+    simple_machine(64 * MIB);
+    u64 nr_blocks = list_length(&frame_pool.free[MAX_PAGE_ORDER]);
+    u64 total = take_all(ALLOC_ATOMIC, &list);
+
+    give_all(list);
+    EXPECT_EQ(frame_pool.depot_max, frame_pool.nr_depot);
+    EXPECT_EQ(total, frames_free_count());
+    frames_verify();
+    /* Neither more nor less of the depot is merged than the largest blocks need. */
+    for (u64 i = 0; i < nr_blocks; i++) {
+        EXPECT_TRUE(page_alloc(MAX_PAGE_ORDER, ALLOC_ATOMIC) != NULL);
+    }
+    frames_verify();
+    EXPECT_TRUE(take_all(ALLOC_ATOMIC, &list) == total - (nr_blocks << MAX_PAGE_ORDER));
+    machine_end();
+}
+
 TEST(the_last_reference_frees_the_frame)
 {
     simple_machine(16 * MIB);
@@ -325,7 +454,7 @@ TEST(a_split_block_is_freed_page_by_page)
     for (int i = 15; i >= 0; i--) {
         page_put(block + i);
     }
-    frames_drain_cpu();
+    frames_drain();
     frames_verify();
     EXPECT_EQ(before, frame_pool.nr_free);
     machine_end();
@@ -364,7 +493,7 @@ TEST(block_freed_under_a_late_reference_is_whole_afterwards)
         page_put(page);
         EXPECT_EQ(nr_free, frames_free_count());
         EXPECT_FALSE(page_get_not_zero(page));
-        frames_drain_cpu();
+        frames_drain();
         frames_verify();
     }
     machine_end();

@@ -22,9 +22,10 @@ static struct item *to_item(struct rb_node *node)
     return rb_entry_or_null(node, struct item, node);
 }
 
-static void update_item(struct rb_node *node)
+static bool update_item(struct rb_node *node)
 {
     struct item *item = to_item(node);
+    struct item former = *item;
 
     item->subtree_count = 1;
     item->subtree_sum = item->key;
@@ -35,6 +36,7 @@ static void update_item(struct rb_node *node)
             item->subtree_sum += to_item(children[i])->subtree_sum;
         }
     }
+    return item->subtree_count != former.subtree_count || item->subtree_sum != former.subtree_sum;
 }
 
 static const struct rb_augment_ops ops = {.update = update_item};
@@ -133,6 +135,27 @@ TEST(ascending_insertion_stays_balanced)
         EXPECT_EQ(MAX_ITEMS - 1 - i, rb_check(&tree));
     }
     EXPECT_TRUE(rb_is_empty(&tree));
+}
+
+TEST(a_tree_built_of_any_number_of_nodes_is_balanced_and_goes_on)
+{
+    for (int count = 0; count <= 200; count++) {
+        start();
+        for (int i = 0; i < count; i++) {
+            items[i].key = 2 * (u64)i;
+            items[i].is_in_tree = true;
+            items[i].node.right = i + 1 < count ? &items[i + 1].node : NULL;
+        }
+        rb_build(&tree, count > 0 ? &items[0].node : NULL, (u64)count, &ops);
+        check_tree();
+        items[count].key = (u64)count;
+        insert(&items[count]);
+        check_tree();
+        for (int i = 0; i < count; i += 3) {
+            erase(&items[i]);
+        }
+        check_tree();
+    }
 }
 
 TEST(random_insertions_and_erasures_keep_order_balance_and_augmentation)

@@ -6,6 +6,7 @@
 
 #include <fake_kernel.h>
 #include <mm/boot_alloc.h>
+#include <mm/frames_internal.h>
 #include <mm/slab_internal.h>
 
 #define MAX_OBJECTS 3000
@@ -223,8 +224,9 @@ TEST(memory_kept_by_caches_is_given_back_when_frames_run_out)
     u64 count = 0;
 
     slab_shrink();
-    frames_drain_cpu();
-    u64 total = frames_total_count();
+    frames_drain();
+    while (frame_pool_wake()) {}
+    u64 total = frames_free_count();
     kfree(kmalloc(64, 0));
     kfree(kmalloc(2000, 0));
     EXPECT_TRUE(mem_counter_read(MEM_SLAB) > 0);

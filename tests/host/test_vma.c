@@ -3,8 +3,8 @@
  *
  * A picture has one character a page: '.' nothing, 'a' 'b' private memory that differs in advice,
  * 'o' 'O' a private mapping of an object that continues from page to page, of one and another
- * object, 's' a shared one. '|' stands in front of a page where a VMA begins although the page
- * before is mapped.
+ * object, 'p' one of another part of the first object, 's' a shared one. '|' stands in front of a
+ * page where a VMA begins although the page before is mapped.
  */
 #include <host_test.h>
 
@@ -18,7 +18,8 @@
 #include <mm/vma.h>
 #include <uapi/linux/mman.h>
 
-#define NR_PLACES 9 /* pages in a picture */
+#define NR_PLACES  9 /* pages in a picture */
+#define OTHER_PART 5 /* by how many pages 'p' is ahead of 'o' in the object */
 
 static struct mm mm;
 static struct vm_object *objects[2];
@@ -43,7 +44,7 @@ static int map_pages(char kind, int first, int end)
         req.flags |= MAP_ANONYMOUS;
     } else {
         req.object = objects[kind == 'O'];
-        req.pgoff = (u64)first;
+        req.pgoff = (u64)first + (kind == 'p' ? OTHER_PART : 0);
     }
     if (kind == 's') {
         req.flags ^= MAP_SHARED | MAP_PRIVATE;
@@ -62,7 +63,10 @@ static char kind_of(const struct vma *vma)
     if (vma->flags & VM_SHARED) {
         return 's';
     }
-    return vma->object == objects[1] ? 'O' : 'o';
+    if (vma->object == objects[1]) {
+        return 'O';
+    }
+    return vma->pgoff == (vma->start - place(0)) / PAGE_SIZE + OTHER_PART ? 'p' : 'o';
 }
 
 static void draw(char *picture)
@@ -141,7 +145,7 @@ static void fill(char *pages, char kind, int first, int last)
     memset(pages + first, kind, (size_t)(last - first));
 }
 
-static const char kinds[] = {'.', 'a', 'b', 'o', 'O', 's'};
+static const char kinds[] = {'.', 'a', 'b', 'o', 'O', 'p', 's'};
 #define NR_KINDS ARRAY_SIZE(kinds)
 
 /* Each of: what is below, what is above, what was there, what comes. */

@@ -3,8 +3,8 @@
 
 #include <vma_model.h>
 
-/* Ten million take minutes; VMA_OPS in the environment asks for them. */
-#define DEFAULT_OPS 300000
+/* Ten million take a minute: `make vma-model`, which sets VMA_OPS. */
+#define DEFAULT_OPS 500000
 #define RENEW_EVERY 20000
 
 static struct vma_op random_op(void)

@@ -178,7 +178,7 @@ static void body_flags(void)
     EXPECT_OK(sys_fcntl(fd, F_SETFL, O_NONBLOCK | O_RDONLY | O_CREAT));
     EXPECT_EQ(O_RDWR | O_NONBLOCK, sys_fcntl(fd, F_GETFL, 0));
     EXPECT_ERR(-EINVAL, sys_fcntl(fd, 9999, 0));
-    EXPECT_ERR(-EINVAL, sys_fcntl(fd, F_SETLK, IPC_BUF));
+    EXPECT_ERR(-EFAULT, sys_fcntl(fd, F_SETLK, IPC_UNMAPPED));
     EXPECT_ERR(-EBADF, sys_fcntl(99, F_GETFL, 0));
     EXPECT_ERR(-ENOTTY, sys_ioctl(fd, 0x5401, IPC_BUF));
     EXPECT_OK(sys_ioctl(fd, 0x5451, 0));

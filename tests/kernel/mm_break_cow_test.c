@@ -255,6 +255,7 @@ TEST(break_cow, a_writable_entry_is_not_dirtied_by_a_reader)
     unpin_user_page(page);
     ASSERT_EQ(1, pin_user_pages_fast(addr, 1, FOLL_BREAK_COW, &page));
     expect_clean(addr);
+    EXPECT_FALSE(page_is_dirty(page));
     unpin_user_page(page);
     EXPECT_TRUE(pte_is_writable(test_entry(current_mm(), addr)));
 }

@@ -51,8 +51,7 @@ static struct page *make_sole(u64 addr)
     return test_page(current_mm(), addr);
 }
 
-/* H4: who makes a page makes it exclusive. */
-
+/* H1, H4: who makes a page makes it exclusive, and only such pages are. */
 TEST(cow, fresh_pages_are_born_exclusive)
 {
     struct vm_object *object;
@@ -74,6 +73,7 @@ TEST(cow, fresh_pages_are_born_exclusive)
 
 /* fork, not pinned, exclusive */
 
+/* HT1, H5. */
 TEST(cow, fork_of_an_exclusive_page_clears_the_mark_in_both)
 {
     u64 addr = test_map(1);
@@ -87,6 +87,7 @@ TEST(cow, fork_of_an_exclusive_page_clears_the_mark_in_both)
     mm_put(child);
 }
 
+/* HT1. */
 TEST(cow, fork_of_a_read_only_exclusive_page_clears_the_mark_too)
 {
     u64 addr = test_map(1);
@@ -103,6 +104,7 @@ TEST(cow, fork_of_a_read_only_exclusive_page_clears_the_mark_too)
 
 /* fork, pinned, exclusive */
 
+/* HT2, H3, H4. */
 TEST(cow, fork_with_a_read_pin_copies_for_the_child_and_leaves_the_parent)
 {
     u64 addr = test_map(1);
@@ -123,6 +125,7 @@ TEST(cow, fork_with_a_read_pin_copies_for_the_child_and_leaves_the_parent)
     mm_put(child);
 }
 
+/* HT2. */
 TEST(cow, fork_of_a_pinned_page_in_read_only_memory_gives_the_child_a_read_only_copy)
 {
     u64 addr = test_map(1);
@@ -140,6 +143,7 @@ TEST(cow, fork_of_a_pinned_page_in_read_only_memory_gives_the_child_a_read_only_
     mm_put(child);
 }
 
+/* HT2. */
 TEST(cow, fork_of_a_pinned_page_drops_a_protection_that_the_child_does_not_inherit)
 {
     u64 addr = test_map(1);
@@ -161,6 +165,7 @@ TEST(cow, fork_of_a_pinned_page_drops_a_protection_that_the_child_does_not_inher
     set_vma_wp(false);
 }
 
+/* rule I3, J3. */
 TEST(cow, fork_after_the_last_unpin_shares_again)
 {
     u64 addr = test_map(1);
@@ -181,6 +186,7 @@ TEST(cow, fork_after_the_last_unpin_shares_again)
 
 /* fork, not exclusive */
 
+/* HT3. */
 TEST(cow, fork_of_a_shared_page_shares_it_on_whatever_refers_to_it)
 {
     u64 addr = test_map(1);
@@ -201,6 +207,7 @@ TEST(cow, fork_of_a_shared_page_shares_it_on_whatever_refers_to_it)
 
 /* write fault, exclusive */
 
+/* HT4, H3. */
 TEST(cow, a_write_to_an_exclusive_page_reuses_it_while_it_is_pinned)
 {
     u64 addr = test_map(1);
@@ -218,6 +225,7 @@ TEST(cow, a_write_to_an_exclusive_page_reuses_it_while_it_is_pinned)
 
 /* write fault, not exclusive */
 
+/* HT5. */
 TEST(cow, a_write_by_the_sole_owner_reuses_the_page_and_marks_it)
 {
     u64 addr = test_map(1);
@@ -230,6 +238,7 @@ TEST(cow, a_write_by_the_sole_owner_reuses_the_page_and_marks_it)
     EXPECT_TRUE(pte_is_dirty(test_entry(current_mm(), addr)));
 }
 
+/* HT5, H4. */
 TEST(cow, a_write_to_a_page_with_another_reference_copies_into_an_exclusive_one)
 {
     u64 addr = test_map(1);
@@ -245,6 +254,7 @@ TEST(cow, a_write_to_a_page_with_another_reference_copies_into_an_exclusive_one)
     page_put(held);
 }
 
+/* HT5. */
 TEST(cow, a_write_to_a_page_that_another_process_maps_copies)
 {
     u64 addr = test_map(1);
@@ -264,6 +274,7 @@ TEST(cow, a_write_to_a_page_that_another_process_maps_copies)
 
 /* unshare fault */
 
+/* HT6. */
 TEST(cow, an_unshare_fault_on_an_exclusive_page_changes_nothing)
 {
     u64 addr = test_map(1);
@@ -275,6 +286,7 @@ TEST(cow, an_unshare_fault_on_an_exclusive_page_changes_nothing)
     EXPECT_EQ(before.bits, test_entry(current_mm(), addr).bits);
 }
 
+/* HT6, J10. */
 TEST(cow, an_unshare_fault_of_the_sole_owner_marks_the_page_and_keeps_the_entry)
 {
     u64 addr = test_map(1);
@@ -289,6 +301,7 @@ TEST(cow, an_unshare_fault_of_the_sole_owner_marks_the_page_and_keeps_the_entry)
     set_bits(addr, false, true);
 }
 
+/* HT6, J10. */
 TEST(cow, an_unshare_copy_is_read_only_and_carries_both_software_bits)
 {
     u64 addr = test_map(1);
@@ -307,6 +320,7 @@ TEST(cow, an_unshare_copy_is_read_only_and_carries_both_software_bits)
     mm_put(child);
 }
 
+/* HT6. */
 TEST(cow, an_unshare_copy_of_a_page_without_the_bits_has_none)
 {
     u64 addr = test_map(1);
@@ -322,6 +336,7 @@ TEST(cow, an_unshare_copy_of_a_page_without_the_bits_has_none)
     mm_put(child);
 }
 
+/* HT6. */
 TEST(cow, an_unshare_fault_in_a_shared_mapping_is_a_read)
 {
     struct vm_object *object;
@@ -337,6 +352,7 @@ TEST(cow, an_unshare_fault_in_a_shared_mapping_is_a_read)
 
 /* mprotect */
 
+/* H2. */
 TEST(cow, mprotect_gives_the_right_to_write_back_only_to_an_exclusive_page)
 {
     u64 exclusive = test_map(1);
@@ -357,6 +373,7 @@ TEST(cow, mprotect_gives_the_right_to_write_back_only_to_an_exclusive_page)
 
 /* mremap: the page moves with its mark, and a pin with it. */
 
+/* H3. */
 TEST(cow, mremap_keeps_exclusivity_and_pins)
 {
     u64 addr = test_map(1);
@@ -388,8 +405,7 @@ TEST(cow, fork_counts_its_write_protection)
     mm_put(child);
 }
 
-/* I4 */
-
+/* rule I4. */
 TEST(cow, fork_of_a_file_mapping_without_private_pages_copies_no_entries)
 {
     struct vm_object *object;
@@ -410,8 +426,7 @@ TEST(cow, fork_of_a_file_mapping_without_private_pages_copies_no_entries)
     object_put(object);
 }
 
-/* K3, K4 */
-
+/* K3. */
 TEST(cow, a_write_through_a_shared_mapping_never_copies)
 {
     struct vm_object *object;
@@ -434,6 +449,7 @@ TEST(cow, a_write_through_a_shared_mapping_never_copies)
     object_put(object);
 }
 
+/* K4. */
 TEST(cow, a_write_to_the_zero_page_gives_zeroes_of_its_own)
 {
     u64 addr = test_map(1);

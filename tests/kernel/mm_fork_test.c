@@ -124,6 +124,7 @@ TEST(mm, fork_pinned_page_stays_with_the_parent)
     mm_put(child);
 }
 
+/* rule I3. */
 TEST(mm, fork_of_an_unpinned_page_in_a_pinning_process_shares)
 {
     u64 addr = test_map(1);
@@ -160,6 +161,7 @@ TEST(mm, fork_unshare_reuses_for_the_last_owner_and_stays_read_only)
     mm_put(child);
 }
 
+/* rule I4. */
 TEST(mm, fork_shared_mapping_stays_shared_and_copies_no_entries)
 {
     struct vm_object *object;

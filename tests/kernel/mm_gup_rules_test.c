@@ -1,13 +1,10 @@
 /*
- * The rules J1 to J19 of the semantics, one or more tests each: which requests are refused, what a
+ * The rules J1 to J12 of the semantics, one or more tests each: which requests are refused, what a
  * holder gets, and what the two paths leave to each other. gup_internal.h lets the tests look at
- * the lock-free path alone.
+ * the lock-free path alone. mm_gup_outcome_test.c goes on from J13.
  */
 #include <mm/gup_internal.h>
-#include <proc/process.h>
-#include <proc/signal.h>
 #include "mm_test.h"
-#include "proc_test.h"
 
 static s64 fast_alone(u64 addr, u64 nr_pages, u32 flags, enum gup_mode mode, struct page **pages)
 {
@@ -27,8 +24,7 @@ static void set_vma_flags(u64 addr, u64 set, u64 clear)
     mm_write_unlock(current_mm());
 }
 
-/* J1 */
-
+/* J1. */
 TEST(gup, bad_flags_are_einval_and_nothing_is_taken)
 {
     u64 addr = test_map(1);
@@ -47,6 +43,7 @@ TEST(gup, bad_flags_are_einval_and_nothing_is_taken)
     EXPECT_EQ(1, page_refcount(test_page(current_mm(), addr)));
 }
 
+/* J1. */
 TEST(gup, fast_refuses_flags_that_are_about_waiting)
 {
     u64 addr = test_map(1);
@@ -97,8 +94,7 @@ TEST(gup, a_range_that_leaves_user_space_is_refused_by_fast_and_cut_by_slow)
     EXPECT_ERR(-EFAULT, get_user_pages(~0ul - PAGE_SIZE, 1, 0, pages));
 }
 
-/* J2, J3, J4 */
-
+/* J2, J3, J4. */
 TEST(gup, pins_and_references_are_counted_apart_and_given_back)
 {
     u64 addr = test_map(1);
@@ -117,6 +113,7 @@ TEST(gup, pins_and_references_are_counted_apart_and_given_back)
     EXPECT_EQ(1, page_refcount(page));
 }
 
+/* J2. */
 TEST(gup, the_zero_page_is_never_counted_as_pinned)
 {
     u64 addr = test_map(1);
@@ -134,8 +131,7 @@ TEST(gup, the_zero_page_is_never_counted_as_pinned)
     page_put(page);
 }
 
-/* J5 */
-
+/* J5. */
 TEST(gup, device_memory_is_efault)
 {
     u64 addr = test_map(1);
@@ -151,6 +147,7 @@ TEST(gup, device_memory_is_efault)
     unpin_user_page(page);
 }
 
+/* J5. */
 TEST(gup, writing_needs_vm_write_or_force_on_a_private_mapping)
 {
     struct vm_object *object;
@@ -169,6 +166,7 @@ TEST(gup, writing_needs_vm_write_or_force_on_a_private_mapping)
     object_put(object);
 }
 
+/* J5. */
 TEST(gup, reading_needs_vm_read_or_force)
 {
     u64 write_only = test_map_prot(1, PROT_WRITE);
@@ -184,6 +182,7 @@ TEST(gup, reading_needs_vm_read_or_force)
     set_vma_flags(none, VM_MAYREAD, 0);
 }
 
+/* J5. */
 TEST(gup, a_stack_is_not_grown)
 {
     struct map_request req = {.addr = 0x40000000,
@@ -224,8 +223,7 @@ TEST(gup, shared_memory_may_be_pinned_for_long_for_writing)
     object_put(object);
 }
 
-/* J7 */
-
+/* J7. */
 TEST(gup, a_forced_write_to_a_shared_page_lands_in_a_copy_that_stays_read_only)
 {
     u64 addr = test_map(1);
@@ -246,6 +244,7 @@ TEST(gup, a_forced_write_to_a_shared_page_lands_in_a_copy_that_stays_read_only)
     mm_put(child);
 }
 
+/* J7. */
 TEST(gup, a_forced_write_is_seen_by_a_soft_dirty_tracker)
 {
     u64 addr = test_map(1);
@@ -268,6 +267,7 @@ TEST(gup, a_forced_write_is_seen_by_a_soft_dirty_tracker)
     unpin_user_page(page);
 }
 
+/* J7. */
 TEST(gup, a_forced_write_to_a_file_page_leaves_the_file_alone)
 {
     struct vm_object *object;
@@ -290,8 +290,7 @@ TEST(gup, a_forced_write_to_a_file_page_leaves_the_file_alone)
     object_put(object);
 }
 
-/* J8 */
-
+/* J8. */
 TEST(gup, a_short_read_pin_of_a_file_page_takes_the_files_page)
 {
     struct vm_object *object;
@@ -309,6 +308,7 @@ TEST(gup, a_short_read_pin_of_a_file_page_takes_the_files_page)
     object_put(object);
 }
 
+/* J8. */
 TEST(gup, a_long_read_pin_of_a_private_file_page_takes_a_private_copy)
 {
     struct vm_object *object;
@@ -332,6 +332,7 @@ TEST(gup, a_long_read_pin_of_a_private_file_page_takes_a_private_copy)
     object_put(object);
 }
 
+/* J8. */
 TEST(gup, a_long_read_pin_of_shared_file_memory_takes_the_files_page)
 {
     struct vm_object *object;
@@ -348,6 +349,7 @@ TEST(gup, a_long_read_pin_of_shared_file_memory_takes_the_files_page)
     object_put(object);
 }
 
+/* J8. */
 TEST(gup, a_plain_reference_never_unshares)
 {
     u64 addr = test_map(1);
@@ -366,8 +368,7 @@ TEST(gup, a_plain_reference_never_unshares)
     mm_put(child);
 }
 
-/* J11 */
-
+/* J11, rule I1. */
 TEST(gup, fast_gives_way_while_fork_is_at_work)
 {
     u64 addr = test_map(1);
@@ -383,6 +384,7 @@ TEST(gup, fast_gives_way_while_fork_is_at_work)
     unpin_user_page(page);
 }
 
+/* J11, J12. */
 TEST(gup, fast_leaves_a_shared_page_to_slow_without_a_count)
 {
     u64 addr = test_map(1);
@@ -398,8 +400,7 @@ TEST(gup, fast_leaves_a_shared_page_to_slow_without_a_count)
     mm_put(child);
 }
 
-/* J12 */
-
+/* J12. */
 TEST(gup, fast_stops_at_what_only_slow_may_cross)
 {
     u64 addr = test_map(4);
@@ -414,218 +415,4 @@ TEST(gup, fast_stops_at_what_only_slow_may_cross)
     ASSERT_OK(mm_protect(current_mm(), addr + 2 * PAGE_SIZE, PAGE_SIZE, PROT_NONE));
     EXPECT_EQ(0, fast_alone(addr + 2 * PAGE_SIZE, 1, FOLL_FORCE, GUP_GET, pages));
     EXPECT_EQ(0, fast_alone(addr + 3 * PAGE_SIZE, 1, 0, GUP_GET, pages));
-}
-
-/* J13 */
-
-static void place_marker(u64 addr, u32 markers)
-{
-    struct pt_cursor cursor;
-
-    ASSERT_OK(cursor_prepare(&cursor, current_mm(), addr));
-    cursor_lock(&cursor);
-    cursor_set(&cursor, markers != 0 ? pte_make_marker(markers) : pte_none());
-    cursor_unlock(&cursor);
-}
-
-TEST(gup, poisoned_memory_is_ehwpoison_for_those_who_ask)
-{
-    u64 addr = test_map(1);
-    struct page *page;
-
-    place_marker(addr, PTE_MARKER_POISON);
-    EXPECT_ERR(-EFAULT, pin_user_pages(addr, 1, FOLL_WRITE, &page));
-    EXPECT_ERR(-EFAULT, pin_user_pages_fast(addr, 1, 0, &page));
-    EXPECT_ERR(-EHWPOISON, pin_user_pages(addr, 1, FOLL_HWPOISON, &page));
-    place_marker(addr, PTE_MARKER_GUARD);
-    EXPECT_ERR(-EFAULT, pin_user_pages(addr, 1, FOLL_HWPOISON, &page));
-    place_marker(addr, 0);
-}
-
-TEST(gup, memory_beyond_the_object_is_efault)
-{
-    struct vm_object *object;
-    struct page *page;
-    u64 addr;
-
-    ASSERT_OK(object_create_shmem(PAGE_SIZE, &object));
-    addr = test_map_object(object, 2, MAP_SHARED);
-    EXPECT_ERR(-EFAULT, pin_user_pages(addr + PAGE_SIZE, 1, FOLL_HWPOISON, &page));
-    ASSERT_EQ(1, pin_user_pages(addr, 2, 0, &page));
-    unpin_user_page(page);
-    object_put(object);
-}
-
-TEST_EACH_ALLOC(gup, lack_of_memory_is_enomem_and_nothing_stays_pinned)
-{
-    u64 addr = test_map(3);
-    struct page *pages[3];
-    s64 nr;
-
-    if (addr == 0) {
-        EXPECT_TRUE(ktest_alloc_failed());
-        return;
-    }
-    nr = pin_user_pages(addr, 3, FOLL_WRITE, pages);
-    if (nr < 0) {
-        EXPECT_ERR(-ENOMEM, nr);
-        EXPECT_TRUE(ktest_alloc_failed());
-    } else {
-        EXPECT_TRUE(nr == 3 || ktest_alloc_failed());
-        unpin_user_pages(pages, (u64)nr);
-    }
-    EXPECT_OK(mm_unmap(current_mm(), addr, 3 * PAGE_SIZE));
-}
-
-TEST_EACH_ALLOC(gup, lack_of_memory_for_a_private_copy_leaves_the_mapping_as_it_was)
-{
-    struct vm_object *object;
-    struct page *page;
-    u64 addr;
-    s64 nr;
-
-    if (object_create_shmem(PAGE_SIZE, &object) != 0) {
-        EXPECT_TRUE(ktest_alloc_failed());
-        return;
-    }
-    addr = test_map_object(object, 1, MAP_PRIVATE);
-    if (addr != 0) {
-        nr = pin_user_pages_fast(addr, 1, FOLL_LONGTERM, &page);
-        EXPECT_ERR(ktest_alloc_failed() ? -ENOMEM : 1, nr);
-        if (nr == 1) {
-            unpin_user_page(page);
-        }
-        EXPECT_OK(mm_unmap(current_mm(), addr, PAGE_SIZE));
-    } else {
-        EXPECT_TRUE(ktest_alloc_failed());
-    }
-    object_put(object);
-}
-
-static void body_killed(void)
-{
-    struct page *pages[2];
-
-    EXPECT_OK(put_user_u64(PROGRAM_DATA, 1));
-    EXPECT_OK(signal_send_process(current_process(), SIGKILL, NULL));
-    EXPECT_TRUE(fatal_signal_pending(current_thread()));
-    EXPECT_EQ(1, pin_user_pages(PROGRAM_DATA, 1, 0, pages));
-    unpin_user_page(pages[0]);
-    EXPECT_ERR(-EINTR, pin_user_pages(PROGRAM_STACK - PAGE_SIZE, 1, FOLL_WRITE, pages));
-    EXPECT_ERR(-EINTR, pin_user_pages_fast(PROGRAM_STACK - PAGE_SIZE, 1, 0, pages));
-}
-
-TEST(gup, a_dying_thread_faults_nothing_in)
-{
-    proc_test_run(body_killed);
-}
-
-/* J14 */
-
-TEST(gup, what_could_be_taken_in_front_of_an_error_counts)
-{
-    u64 addr = test_map(3);
-    struct page *pages[3];
-
-    ASSERT_OK(mm_unmap(current_mm(), addr + 2 * PAGE_SIZE, PAGE_SIZE));
-    ASSERT_EQ(2, pin_user_pages(addr, 3, FOLL_WRITE, pages));
-    unpin_user_pages(pages, 2);
-    ASSERT_EQ(2, pin_user_pages_fast(addr, 3, FOLL_WRITE, pages));
-    unpin_user_pages(pages, 2);
-    EXPECT_ERR(-EFAULT, pin_user_pages_fast(addr + 2 * PAGE_SIZE, 1, 0, pages));
-}
-
-TEST(gup, nofault_takes_only_what_is_mapped)
-{
-    u64 addr = test_map(3);
-    struct page *pages[3];
-    struct mm *child;
-
-    ASSERT_OK(put_user_u64(addr, 1));
-    ASSERT_EQ(1, pin_user_pages(addr, 3, FOLL_NOFAULT, pages));
-    unpin_user_page(pages[0]);
-    EXPECT_TRUE(pte_is_none(test_entry(current_mm(), addr + PAGE_SIZE)));
-    EXPECT_ERR(-EFAULT, pin_user_pages_fast(addr + PAGE_SIZE, 1, FOLL_NOFAULT, pages));
-    /* A page that must be unshared first would need a fault as well. */
-    ASSERT_OK(mm_fork(current_mm(), &child));
-    EXPECT_ERR(-EFAULT, pin_user_pages(addr, 1, FOLL_NOFAULT, pages));
-    ASSERT_EQ(1, get_user_pages(addr, 1, FOLL_NOFAULT, pages));
-    page_put(pages[0]);
-    mm_put(child);
-}
-
-/* J16, as far as no pager is needed to see it. */
-
-TEST(gup, nowait_takes_all_where_nobody_must_be_waited_for)
-{
-    u64 addr = test_map(3);
-    struct page *pages[3];
-
-    ASSERT_EQ(3, pin_user_pages(addr, 3, FOLL_WRITE | FOLL_NOWAIT, pages));
-    unpin_user_pages(pages, 3);
-}
-
-/* J17 */
-
-TEST(gup, the_first_pin_marks_the_address_space_for_life)
-{
-    u64 addr = test_map(1);
-    struct mm *child;
-    struct page *page;
-
-    ASSERT_EQ(1, get_user_pages(addr, 1, FOLL_WRITE, &page));
-    page_put(page);
-    EXPECT_EQ(0, atomic_u32_load(&current_mm()->has_pinned));
-    ASSERT_EQ(1, pin_user_pages(addr, 1, FOLL_WRITE, &page));
-    unpin_user_page(page);
-    EXPECT_EQ(1, atomic_u32_load(&current_mm()->has_pinned));
-    ASSERT_OK(mm_fork(current_mm(), &child));
-    EXPECT_EQ(0, atomic_u32_load(&child->has_pinned));
-    ASSERT_EQ(1, pin_user_pages_remote(child, addr, 1, 0, &page));
-    unpin_user_page(page);
-    EXPECT_EQ(1, atomic_u32_load(&child->has_pinned));
-    mm_put(child);
-}
-
-/* J18 */
-
-TEST(gup, a_reference_goes_stale_where_a_pin_stays_in_step)
-{
-    u64 addr = test_map(2);
-    struct page *reference;
-    struct page *pin;
-    struct mm *child;
-
-    ASSERT_OK(put_user_u64(addr, 1));
-    ASSERT_OK(put_user_u64(addr + PAGE_SIZE, 1));
-    ASSERT_EQ(1, get_user_pages(addr, 1, 0, &reference));
-    ASSERT_EQ(1, pin_user_pages(addr + PAGE_SIZE, 1, 0, &pin));
-    ASSERT_OK(mm_fork(current_mm(), &child));
-    mm_put(child);
-    EXPECT_OK(put_user_u64(addr, 2));
-    EXPECT_OK(put_user_u64(addr + PAGE_SIZE, 2));
-    EXPECT_EQ(1, *(u64 *)page_to_virt(reference));
-    EXPECT_EQ(2, *(u64 *)page_to_virt(pin));
-    page_put(reference);
-    unpin_user_page(pin);
-}
-
-/* J19 */
-
-TEST(gup, unpinning_dirty_marks_clean_pages)
-{
-    struct vm_object *object;
-    struct page *page;
-    u64 addr;
-
-    ASSERT_OK(object_create_shmem(PAGE_SIZE, &object));
-    addr = test_map_object(object, 1, MAP_SHARED);
-    ASSERT_EQ(1, pin_user_pages(addr, 1, 0, &page));
-    page_clear_dirty(page);
-    unpin_user_pages(&page, 1);
-    EXPECT_FALSE(page_is_dirty(page));
-    ASSERT_EQ(1, pin_user_pages(addr, 1, 0, &page));
-    unpin_user_pages_dirty_lock(&page, 1);
-    EXPECT_TRUE(page_is_dirty(page));
-    object_put(object);
 }

@@ -37,6 +37,7 @@ TEST(mm, gup_fast_and_slow_agree)
     EXPECT_EQ(1, page_refcount(slow[0]));
 }
 
+/* J14. */
 TEST(mm, gup_stops_at_a_hole)
 {
     u64 addr = test_map(3);
@@ -80,6 +81,7 @@ TEST(mm, gup_force_writes_to_a_private_copy)
     EXPECT_ERR(-EFAULT, put_user_u64(addr, 3));
 }
 
+/* J8, J9, J10. */
 TEST(mm, gup_read_pin_of_a_shared_page_unshares_it)
 {
     u64 addr = test_map(1);
@@ -120,6 +122,7 @@ TEST(mm, gup_break_cow_of_a_shared_page_is_not_a_write)
     mm_put(child);
 }
 
+/* J8. */
 TEST(mm, gup_longterm_read_pin_of_the_zero_page_gets_a_private_page)
 {
     u64 addr = test_map(1);

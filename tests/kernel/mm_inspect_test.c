@@ -3,6 +3,7 @@
  * clear_refs, smaps, the words about frames.
  */
 #include <mm/clear_refs.h>
+#include <mm/frames.h>
 #include <mm/kpage.h>
 #include <mm/pagemap.h>
 #include <mm/smaps.h>
@@ -226,6 +227,21 @@ TEST(inspect, frames_tell_what_they_are)
     EXPECT_EQ(BIT(KPF_PGTABLE), kpage_flags(current_mm()->pgd >> PAGE_SHIFT));
     EXPECT_EQ(BIT(KPF_NOPAGE), kpage_flags(kpage_end() + (1ul << 30)));
     EXPECT_TRUE(pfn < kpage_end());
+}
+
+/* Whose struct page does not exist as yet must be told of without a look at it. */
+TEST(inspect, a_frame_that_nobody_has_needed_is_free)
+{
+    u64 nr_asleep = 0;
+
+    for (u64 pfn = 0; pfn < kpage_end(); pfn++) {
+        if (pfn_is_dormant(pfn)) {
+            nr_asleep += kpage_flags(pfn) == 0 && kpage_count(pfn) == 0;
+        } else {
+            (void)kpage_flags(pfn);
+        }
+    }
+    EXPECT_EQ(frames_nr_dormant(), nr_asleep);
 }
 
 TEST_EACH_ALLOC(inspect, scan_fails_cleanly)

@@ -203,6 +203,7 @@ TEST(mm, map_faults_go_on_while_other_mappings_change)
     stop_racers(&crew, racers, NR_RACERS);
 }
 
+/* O1. */
 TEST(mm, map_faults_survive_splits_and_merges_of_their_own_vma)
 {
     struct racer racer;
@@ -235,6 +236,7 @@ static void keep_looking(void *arg)
     }
 }
 
+/* O1. */
 TEST(mm, map_lookup_without_a_lock_is_right_while_the_tree_turns)
 {
     struct racer racers[NR_RACERS];

@@ -13,10 +13,10 @@
 #include <ipc/pipe.h>
 #include <lib/string.h>
 #include <mm/process_vm.h>
-#include "mm_test.h"
+#include "direct_test.h"
 
 enum holder { FAST, SLOW, LONG_FAST, LONG_SLOW, PIPE, REMOTE };
-enum kind { ANONYMOUS, MEMFD, FILE, ZERO };
+enum kind { ANONYMOUS, MEMFD, FILE, ZERO, DAX_FILE, DAX_DEVICE };
 
 /* A file differs from a memfd in what it holds already, and in being mapped elsewhere too. */
 struct scene {
@@ -26,10 +26,32 @@ struct scene {
     u64 current;     /* what the process must find */
     u64 held_value;  /* what the holder must find */
     bool is_in_step; /* writes of the process reach the holder */
+    bool is_refused; /* there is no holder: nobody may hold such a page for long */
     struct vm_object *object;
     struct page *page;
     struct file *ends[2];
 };
+
+#define DAX_FRAME 9
+
+/* A page of a direct device, by way of a file that has got it, or of the device's own object. */
+static void map_direct(struct scene *scene, u64 value)
+{
+    struct map_request req = {
+        .len = PAGE_SIZE, .prot = PROT_READ | PROT_WRITE, .flags = MAP_PRIVATE};
+
+    if (scene->kind == DAX_FILE) {
+        scene->object = test_direct_file(DIRECT_COW_INSTALLS, 1);
+        EXPECT_EQ(1, test_grant(scene->object, 0, DAX_FRAME, 1));
+    } else {
+        scene->object = test_device()->object;
+        object_get(scene->object);
+        req.pgoff = DAX_FRAME;
+    }
+    *test_frame_word(DAX_FRAME) = value;
+    req.object = scene->object;
+    EXPECT_OK(mm_map(current_mm(), &req, &scene->addr));
+}
 
 static void scene_map(struct scene *scene)
 {
@@ -39,6 +61,8 @@ static void scene_map(struct scene *scene)
     scene->current = scene->kind == ZERO ? 0 : value;
     if (scene->kind == ANONYMOUS || scene->kind == ZERO) {
         scene->addr = test_map(1);
+    } else if (scene->kind == DAX_FILE || scene->kind == DAX_DEVICE) {
+        map_direct(scene, value);
     } else {
         EXPECT_OK(object_create_shmem(PAGE_SIZE, &scene->object));
         EXPECT_OK(object_write_kernel(scene->object, 0, &value, sizeof(value), &done));
@@ -92,6 +116,16 @@ static u64 read_remotely(const struct scene *scene)
     return value;
 }
 
+static void hold_for_long(struct scene *scene)
+{
+    s64 wanted = scene->kind == DAX_FILE ? -EOPNOTSUPP : 1;
+
+    EXPECT_EQ(wanted, scene->holder == LONG_FAST
+                          ? pin_user_pages_fast(scene->addr, 1, FOLL_LONGTERM, &scene->page)
+                          : pin_user_pages(scene->addr, 1, FOLL_LONGTERM, &scene->page));
+    scene->is_refused = wanted != 1;
+}
+
 static void scene_hold(struct scene *scene, bool is_shared)
 {
     bool is_anon = scene->kind == ANONYMOUS;
@@ -104,10 +138,8 @@ static void scene_hold(struct scene *scene, bool is_shared)
         EXPECT_EQ(1, pin_user_pages(scene->addr, 1, 0, &scene->page));
         break;
     case LONG_FAST:
-        EXPECT_EQ(1, pin_user_pages_fast(scene->addr, 1, FOLL_LONGTERM, &scene->page));
-        break;
     case LONG_SLOW:
-        EXPECT_EQ(1, pin_user_pages(scene->addr, 1, FOLL_LONGTERM, &scene->page));
+        hold_for_long(scene);
         break;
     case PIPE:
         hold_by_pipe(scene);
@@ -124,6 +156,9 @@ static void scene_hold(struct scene *scene, bool is_shared)
 
 static u64 held_now(const struct scene *scene)
 {
+    if (scene->is_refused) {
+        return scene->held_value;
+    }
     if (scene->holder == PIPE) {
         return look_into_pipe(scene);
     }
@@ -153,7 +188,7 @@ static void scene_release(struct scene *scene)
     if (scene->holder == PIPE) {
         file_put(scene->ends[0]);
         file_put(scene->ends[1]);
-    } else if (scene->holder != REMOTE) {
+    } else if (scene->holder != REMOTE && !scene->is_refused) {
         unpin_user_page(scene->page);
     }
     EXPECT_EQ(scene->current, test_peek(current_mm(), scene->addr));
@@ -246,6 +281,13 @@ static void mprotect_twice(struct scene *scene)
     }
 }
 
+/* Its mapping goes as well: the frame is needed again. */
+static void scene_end(struct scene *scene)
+{
+    scene_release(scene);
+    EXPECT_OK(mm_unmap(current_mm(), scene->addr, PAGE_SIZE));
+}
+
 static void run_cell(enum holder holder, enum kind kind, void (*event)(struct scene *scene))
 {
     struct scene alone = {.holder = holder, .kind = kind};
@@ -255,18 +297,20 @@ static void run_cell(enum holder holder, enum kind kind, void (*event)(struct sc
     scene_map(&alone);
     scene_hold(&alone, false);
     event(&alone);
-    scene_release(&alone);
+    scene_end(&alone);
 
     scene_map(&shared);
     ASSERT_OK(mm_fork(current_mm(), &child));
     scene_hold(&shared, true);
     event(&shared);
     mm_put(child);
-    scene_release(&shared);
+    scene_end(&shared);
 }
 
 #define CELL(holder, holder_name, kind, kind_name, event)                                          \
-    TEST(pins, holder_name##_of_##kind_name##_when_##event)                                        \
+    KTEST_DEFINE(pins, holder_name##_of_##kind_name##_when_##event,                                \
+                 kind == DAX_FILE || kind == DAX_DEVICE ? KTEST_DIRECT : KTEST_PLAIN,              \
+                 KTEST_DEFAULT_LIMIT_NS)                                                           \
     {                                                                                              \
         run_cell(holder, kind, event);                                                             \
     }
@@ -281,11 +325,15 @@ static void run_cell(enum holder holder, enum kind kind, void (*event)(struct sc
     EVENTS(holder, holder_name, ANONYMOUS, anonymous)                                              \
     EVENTS(holder, holder_name, MEMFD, memfd)                                                      \
     EVENTS(holder, holder_name, FILE, file)                                                        \
-    EVENTS(holder, holder_name, ZERO, zero_page)
+    EVENTS(holder, holder_name, ZERO, zero_page)                                                   \
+    EVENTS(holder, holder_name, DAX_FILE, dax_file)                                                \
+    EVENTS(holder, holder_name, DAX_DEVICE, dax_device)
 
+/* HT2, J8, J18: a pin is in step, a child has its own. */
 KINDS(FAST, fast_pin)
 KINDS(SLOW, slow_pin)
 KINDS(LONG_FAST, long_fast_pin)
 KINDS(LONG_SLOW, long_slow_pin)
+/* J18: a plain reference is not. */
 KINDS(PIPE, vmsplice)
 KINDS(REMOTE, process_vm_readv)

@@ -217,6 +217,7 @@ static void reader_main(void *arg)
     irq_restore(irq_flags);
 }
 
+/* K2. */
 TEST_LIMIT(mm, race_copy_is_seen_at_once_by_every_processor, 60)
 {
     struct thread *reader;

@@ -15,9 +15,9 @@
 static struct {
     struct mm *mm;
     u64 addr;
-    u64 target; /* where mremap moves to */
+    u64 target;    /* where mremap moves to */
+    u64 neighbour; /* a page of the same table, which stays */
     struct mm *child;
-    struct vm_object *object;
     struct page *page; /* pinned by an operation */
     u64 value;         /* read by an operation */
     s64 results[EXPLORE_MAX_OPS];
@@ -48,6 +48,13 @@ static void prepare_written(void)
 {
     prepare_untouched();
     EXPECT_OK(put_user_u64(race.addr, OLD));
+}
+
+/* Its table is there, the page is not. */
+static void prepare_dropped(void)
+{
+    prepare_written();
+    EXPECT_OK(mm_advise(race.mm, race.addr, PAGE_SIZE, MADV_DONTNEED));
 }
 
 /* The page is shared with a child, read-only in both. */
@@ -103,11 +110,6 @@ static void op_drop(void)
     race.results[0] = mm_advise(race.mm, race.addr, PAGE_SIZE, MADV_DONTNEED);
 }
 
-static void op_truncate(void)
-{
-    race.results[0] = object_truncate(race.object, 0);
-}
-
 static void op_pin_fast(void)
 {
     race.results[1] = pin_user_pages_fast(race.addr, 1, FOLL_WRITE, &race.page);
@@ -147,6 +149,7 @@ static void check_fork_and_pin(void)
     unpin_user_page(race.page);
 }
 
+/* J11, H5, rule I1. */
 TEST_EXPLORE(race, fork_against_pin_fast)
 {
     const struct explore explore = {.nr_ops = 2,
@@ -167,6 +170,7 @@ static void check_fork_and_read_pin(void)
     unpin_user_page(race.page);
 }
 
+/* J11, H5. */
 TEST_EXPLORE(race, fork_against_read_pin_fast)
 {
     const struct explore explore = {.nr_ops = 2,
@@ -227,6 +231,7 @@ static void check_both_writes(void)
     EXPECT_EQ(1, page_refcount(test_page(race.mm, race.addr)));
 }
 
+/* K1, O3. */
 TEST_EXPLORE(race, write_fault_against_write_fault_on_untouched_memory)
 {
     const struct explore explore = {.nr_ops = 2,
@@ -238,6 +243,7 @@ TEST_EXPLORE(race, write_fault_against_write_fault_on_untouched_memory)
     EXPECT_NE(0, explore_run(&explore));
 }
 
+/* K1, K2. */
 TEST_EXPLORE(race, write_fault_against_write_fault_on_a_shared_page)
 {
     const struct explore explore = {.nr_ops = 2,
@@ -312,6 +318,16 @@ TEST_EXPLORE(race, munmap_against_first_fault)
     EXPECT_NE(0, explore_run(&explore));
 }
 
+TEST_EXPLORE(race, munmap_against_fault_on_dropped_memory)
+{
+    const struct explore explore = {.nr_ops = 2,
+                                    .ops = {op_unmap, op_write},
+                                    .prepare = prepare_dropped,
+                                    .check = check_unmapped};
+
+    EXPECT_NE(0, explore_run(&explore));
+}
+
 /* The tables go with the mapping, while a pin walks them without a lock. */
 static void check_unmapped_and_pinned(void)
 {
@@ -361,6 +377,7 @@ TEST_EXPLORE(race, mprotect_against_write)
     EXPECT_NE(0, explore_run(&explore));
 }
 
+/* K1, H2. */
 TEST_EXPLORE(race, mprotect_against_write_fault_on_a_shared_page)
 {
     const struct explore explore = {.nr_ops = 2,
@@ -384,138 +401,6 @@ TEST_EXPLORE(race, mprotect_against_first_fault)
                                     .prepare = prepare_untouched,
                                     .check = check_protected_untouched,
                                     .cleanup = cleanup};
-
-    EXPECT_NE(0, explore_run(&explore));
-}
-
-/* --- truncation ------------------------------------------------------------------------------- */
-
-static void prepare_file(u32 sharing)
-{
-    race.mm = current_mm();
-    race.child = NULL;
-    EXPECT_OK(object_create_shmem(PAGE_SIZE, &race.object));
-    race.addr = test_map_object(race.object, 1, MAP_SHARED);
-    EXPECT_OK(put_user_u64(race.addr, OLD));
-    EXPECT_OK(mm_unmap(race.mm, race.addr, PAGE_SIZE));
-    race.addr = test_map_object(race.object, 1, sharing);
-}
-
-static void prepare_shared_file(void)
-{
-    prepare_file(MAP_SHARED);
-}
-
-static void prepare_private_file(void)
-{
-    prepare_file(MAP_PRIVATE);
-}
-
-/* The private mapping has read the file's page, which the write then copies. */
-static void prepare_read_private_file(void)
-{
-    u64 value = 0;
-
-    prepare_file(MAP_PRIVATE);
-    EXPECT_OK(get_user_u64(&value, race.addr));
-    EXPECT_EQ(OLD, value);
-}
-
-/* The file has no page: a hole is copied as zeros. */
-static void prepare_private_hole(void)
-{
-    race.mm = current_mm();
-    race.child = NULL;
-    EXPECT_OK(object_create_shmem(PAGE_SIZE, &race.object));
-    race.addr = test_map_object(race.object, 1, MAP_PRIVATE);
-}
-
-static void cleanup_file(void)
-{
-    cleanup();
-    object_put(race.object);
-}
-
-/* Nothing of the file is left, not even a private copy of what was there. */
-static void check_truncated(void)
-{
-    EXPECT_EQ(0, race.results[0]);
-    EXPECT_TRUE(race.results[1] == 0 || race.results[1] == -EFAULT);
-    EXPECT_TRUE(pte_is_none(test_entry(race.mm, race.addr)));
-    EXPECT_EQ(0, object_nr_pages(race.object));
-    EXPECT_ERR(-EFAULT, put_user_u64(race.addr, LATER));
-    EXPECT_OK(object_truncate(race.object, PAGE_SIZE));
-    EXPECT_EQ(0, peek(race.addr));
-}
-
-static void check_truncated_and_read(void)
-{
-    EXPECT_EQ(race.results[1] == 0 ? OLD : 0, race.value);
-    check_truncated();
-}
-
-TEST_EXPLORE(race, truncate_against_read_fault_of_a_shared_mapping)
-{
-    const struct explore explore = {.nr_ops = 2,
-                                    .ops = {op_truncate, op_read},
-                                    .prepare = prepare_shared_file,
-                                    .check = check_truncated_and_read,
-                                    .cleanup = cleanup_file};
-
-    EXPECT_NE(0, explore_run(&explore));
-}
-
-TEST_EXPLORE(race, truncate_against_write_fault_of_a_shared_mapping)
-{
-    const struct explore explore = {.nr_ops = 2,
-                                    .ops = {op_truncate, op_write},
-                                    .prepare = prepare_shared_file,
-                                    .check = check_truncated,
-                                    .cleanup = cleanup_file};
-
-    EXPECT_NE(0, explore_run(&explore));
-}
-
-TEST_EXPLORE(race, truncate_against_read_fault_of_a_private_mapping)
-{
-    const struct explore explore = {.nr_ops = 2,
-                                    .ops = {op_truncate, op_read},
-                                    .prepare = prepare_private_file,
-                                    .check = check_truncated_and_read,
-                                    .cleanup = cleanup_file};
-
-    EXPECT_NE(0, explore_run(&explore));
-}
-
-TEST_EXPLORE(race, truncate_against_first_write_of_a_private_mapping)
-{
-    const struct explore explore = {.nr_ops = 2,
-                                    .ops = {op_truncate, op_write},
-                                    .prepare = prepare_private_file,
-                                    .check = check_truncated,
-                                    .cleanup = cleanup_file};
-
-    EXPECT_NE(0, explore_run(&explore));
-}
-
-TEST_EXPLORE(race, truncate_against_copy_of_a_page_that_was_read)
-{
-    const struct explore explore = {.nr_ops = 2,
-                                    .ops = {op_truncate, op_write},
-                                    .prepare = prepare_read_private_file,
-                                    .check = check_truncated,
-                                    .cleanup = cleanup_file};
-
-    EXPECT_NE(0, explore_run(&explore));
-}
-
-TEST_EXPLORE(race, truncate_against_write_to_a_hole_of_a_private_mapping)
-{
-    const struct explore explore = {.nr_ops = 2,
-                                    .ops = {op_truncate, op_write},
-                                    .prepare = prepare_private_hole,
-                                    .check = check_truncated,
-                                    .cleanup = cleanup_file};
 
     EXPECT_NE(0, explore_run(&explore));
 }
@@ -576,11 +461,23 @@ static void op_move(void)
                                MREMAP_MAYMOVE | MREMAP_FIXED, race.target, &race.target);
 }
 
+/* The page behind stays, and with it the table, whose end would flush what the move must flush. */
 static void prepare_move(void)
 {
-    prepare_written();
+    race.mm = current_mm();
+    race.child = NULL;
+    race.addr = test_map(2);
+    EXPECT_OK(put_user_u64(race.addr, OLD));
+    EXPECT_OK(put_user_u64(race.addr + PAGE_SIZE, OLD));
+    race.neighbour = race.addr + PAGE_SIZE;
     /* Another table, so that both are locked. */
     race.target = race.addr - 8 * MIB;
+}
+
+static void cleanup_move(void)
+{
+    cleanup();
+    EXPECT_OK(mm_unmap(race.mm, race.neighbour, PAGE_SIZE));
 }
 
 static void check_moved(void)
@@ -598,7 +495,40 @@ TEST_EXPLORE(race, mremap_against_write)
                                     .ops = {op_move, op_write},
                                     .prepare = prepare_move,
                                     .check = check_moved,
-                                    .cleanup = cleanup};
+                                    .cleanup = cleanup_move};
+
+    EXPECT_NE(0, explore_run(&explore));
+}
+
+/* Two mebibytes that lie as a table does are moved by moving the table. */
+static void op_move_table(void)
+{
+    race.results[0] = mm_remap(race.mm, race.addr, 2 * MIB, 2 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED,
+                               race.target, &race.target);
+}
+
+static void prepare_move_table(void)
+{
+    race.mm = current_mm();
+    race.child = NULL;
+    race.neighbour = test_map(6 * MIB / PAGE_SIZE);
+    race.addr = ALIGN_UP(race.neighbour, 2 * MIB);
+    EXPECT_OK(put_user_u64(race.addr, OLD));
+    race.target = race.addr + 2 * MIB;
+}
+
+static void cleanup_move_table(void)
+{
+    EXPECT_OK(mm_unmap(race.mm, race.neighbour, 6 * MIB));
+}
+
+TEST_EXPLORE(race, mremap_of_a_table_against_write)
+{
+    const struct explore explore = {.nr_ops = 2,
+                                    .ops = {op_move_table, op_write},
+                                    .prepare = prepare_move_table,
+                                    .check = check_moved,
+                                    .cleanup = cleanup_move_table};
 
     EXPECT_NE(0, explore_run(&explore));
 }

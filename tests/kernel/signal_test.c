@@ -215,7 +215,7 @@ TEST(signal, a_handler_frame_is_linuxs_and_sigreturn_restores_everything)
 
 static void body_xstate(void)
 {
-    struct arch_fpu_layout layout = arch_fpu_layout();
+    const struct arch_fpu_layout *layout = arch_fpu_layout();
     struct trapframe *frame = own_frame();
     u32 magic = 0;
 
@@ -226,7 +226,7 @@ static void body_xstate(void)
     u64 fpstate = frame_word(FRAME_FPSTATE);
 
     EXPECT_OK(get_user_u32(&magic, fpstate + FP_SOFTWARE_AREA));
-    EXPECT_EQ(layout.has_xsave ? XSTATE_MAGIC1 : 0, magic);
+    EXPECT_EQ(layout->has_xsave ? XSTATE_MAGIC1 : 0, magic);
     /* A reserved bit of MXCSR would make the CPU refuse the image. */
     EXPECT_OK(put_user_u32(fpstate + 24, 0xffffffff));
     tf_set_sp(frame, tf_sp(frame) + 8);

@@ -73,6 +73,7 @@ static void drain_console(void)
 
     if (fd >= 0) {
         tcdrain(fd);
+        usleep(200000); /* QEMU passes it on in its own time */
     }
 }
 

@@ -5,15 +5,8 @@
 #ifndef COWBELL_TESTS_FUZZ_HOOKS_H
 #define COWBELL_TESTS_FUZZ_HOOKS_H
 
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "uffd.h"
 
-#define PAGE        4096ul
 #define ARENA_PAGES 288
 /* A page table ends in the middle of the arena, and so does a directory of them. */
 #define ARENA     ((char *)(0x100040000000ul - 128 * PAGE))
@@ -103,6 +96,19 @@ static void run_uffd(struct reply *reply, const char *name, const long *a)
         struct uffdio_writeprotect request = {.range = range, .mode = (uint64_t)a[2]};
 
         reply->result = ioctl(uffd, UFFDIO_WRITEPROTECT, &request);
+    } else if (strcmp(name, "uffd_poison") == 0) {
+        struct uffdio_poison request = {.range = range, .mode = (uint64_t)a[2]};
+
+        reply->result = ioctl(uffd, UFFDIO_POISON, &request);
+        reply->hash = (uint64_t)request.updated;
+    } else if (strcmp(name, "uffd_move") == 0) {
+        struct uffdio_move request = {.dst = start,
+                                      .src = (uintptr_t)ARENA + (uint64_t)a[3],
+                                      .len = (uint64_t)a[1],
+                                      .mode = (uint64_t)a[2]};
+
+        reply->result = ioctl(uffd, UFFDIO_MOVE, &request);
+        reply->hash = (uint64_t)request.move;
     } else if (strcmp(name, "uffd_continue") == 0) {
         struct uffdio_continue request = {.range = range, .mode = (uint64_t)a[2]};
 

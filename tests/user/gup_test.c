@@ -72,6 +72,7 @@ TEST(memory_is_the_same_afterwards)
     }
 }
 
+/* J14. */
 TEST(a_hole_ends_the_run_and_the_size_tells_where)
 {
     int fd = gup_open();
@@ -93,6 +94,7 @@ TEST(a_hole_ends_the_run_and_the_size_tells_where)
     }
 }
 
+/* J5. */
 TEST(protection_counts)
 {
     int fd = gup_open();
@@ -111,6 +113,7 @@ TEST(protection_counts)
     EXPECT_EQ(0, test.size);
 }
 
+/* J1. */
 TEST(flags_that_are_the_kernels_own_take_nothing)
 {
     int fd = gup_open();
@@ -266,6 +269,7 @@ TEST(long_pins_check_their_arguments)
     EXPECT_EQ(0, ioctl(fd, PIN_LONGTERM_TEST_STOP));
 }
 
+/* J13. */
 TEST(a_long_pin_of_a_hole_fails_whole)
 {
     int fd = gup_open();
@@ -291,6 +295,7 @@ TEST(the_last_close_ends_the_pins)
     EXPECT_EQ(0, ioctl(fd, PIN_LONGTERM_TEST_STOP));
 }
 
+/* H3, HT4. */
 TEST(a_long_pin_sees_and_shows_every_write)
 {
     for (unsigned flags = 0; flags < 4; flags++) {
@@ -338,6 +343,7 @@ TEST(a_pin_of_dropped_memory_is_out_of_step)
     EXPECT_EQ(0, ioctl(fd, PIN_LONGTERM_TEST_STOP));
 }
 
+/* J8. */
 TEST(a_long_read_pin_of_a_private_file_page_is_a_copy)
 {
     int device = gup_open();

@@ -222,6 +222,7 @@ TEST(stack_overflow_ends_in_sigsegv)
     EXPECT_EQ(SIGSEGV, WTERMSIG(status));
 }
 
+/* HT1. */
 TEST(fork_copies_on_write_in_both_directions)
 {
     char *p = map(32 * PAGE);
@@ -255,6 +256,7 @@ TEST(fork_copies_on_write_in_both_directions)
     }
 }
 
+/* rule I4. */
 TEST(fork_shares_shared_anonymous_memory)
 {
     volatile int *p = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -271,6 +273,7 @@ TEST(fork_shares_shared_anonymous_memory)
     EXPECT_EQ(77, p[3]);
 }
 
+/* HT3. */
 TEST(grandchildren_see_their_own_copies)
 {
     char *p = map(PAGE);

@@ -19,7 +19,7 @@
 #define MOVED ((char *)0x50000000)
 
 enum holder { PIPE, READER, LONG_FAST, LONG_SLOW };
-enum kind { ANONYMOUS, MEMFD, FILE_PAGE, ZERO };
+enum kind { ANONYMOUS, MEMFD, FILE_PAGE, ZERO, DAX_FILE, DAX_DEVICE };
 
 struct scene {
     enum holder holder;
@@ -28,6 +28,7 @@ struct scene {
     uint64_t current;    /* what the process must find */
     uint64_t held_value; /* what the holder must find */
     int is_in_step;      /* writes of the process reach the holder */
+    int is_refused;      /* there is no holder: nobody may hold such a page for long */
     int fd;
     int ends[2];
 };
@@ -92,24 +93,38 @@ static void end_child(struct child *child)
 
 static int open_file(enum kind kind, uint64_t value)
 {
-    int fd = kind == MEMFD ? memfd_create("memfd", 0)
-                           : open("/tmp/pin_test_file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    const char *path = kind == DAX_FILE ? "/dax/pin_test_file" : "/tmp/pin_test_file";
+    int fd =
+        kind == MEMFD ? memfd_create("memfd", 0) : open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
     EXPECT_EQ(sizeof(value), write(fd, &value, sizeof(value)));
     EXPECT_EQ(0, ftruncate(fd, PAGE));
-    unlink("/tmp/pin_test_file");
+    unlink(path);
+    return fd;
+}
+
+/* The device's last page, which no file has got. */
+static int open_device(uint64_t value, off_t *offset)
+{
+    int fd = open("/dev/dax0", O_RDWR);
+
+    *offset = lseek(fd, -(off_t)PAGE, SEEK_END);
+    EXPECT_EQ(sizeof(value), pwrite(fd, &value, sizeof(value), *offset));
     return fd;
 }
 
 static void scene_map(struct scene *scene)
 {
+    off_t offset = 0;
+
     scene->fd = -1;
     scene->current = scene->kind == ZERO ? 0 : 0x1111;
-    if (scene->kind == MEMFD || scene->kind == FILE_PAGE) {
-        scene->fd = open_file(scene->kind, scene->current);
-        scene->memory = mmap(NULL, PAGE, RW, MAP_PRIVATE, scene->fd, 0);
-    } else {
+    if (scene->kind == ANONYMOUS || scene->kind == ZERO) {
         scene->memory = mmap(NULL, PAGE, RW, ANON, -1, 0);
+    } else {
+        scene->fd = scene->kind == DAX_DEVICE ? open_device(scene->current, &offset)
+                                              : open_file(scene->kind, scene->current);
+        scene->memory = mmap(NULL, PAGE, RW, MAP_PRIVATE, scene->fd, offset);
     }
     if (scene->kind == ANONYMOUS) {
         *scene->memory = scene->current;
@@ -184,12 +199,17 @@ static uint64_t look_into_pipe(const struct scene *scene)
 
 static int device = -1;
 
-static void hold_for_long(const struct scene *scene)
+static void hold_for_long(struct scene *scene)
 {
     struct pin_longterm_test pin = {(uintptr_t)scene->memory, PAGE,
                                     scene->holder == LONG_FAST ? LONGTERM_USE_FAST : 0};
 
-    EXPECT_EQ(0, ioctl(device, PIN_LONGTERM_TEST_START, &pin));
+    if (scene->kind == DAX_FILE) {
+        EXPECT_ERRNO(EOPNOTSUPP, ioctl(device, PIN_LONGTERM_TEST_START, &pin));
+        scene->is_refused = 1;
+    } else {
+        EXPECT_EQ(0, ioctl(device, PIN_LONGTERM_TEST_START, &pin));
+    }
 }
 
 static uint64_t look_at_pin(void)
@@ -216,6 +236,9 @@ static void scene_hold(struct scene *scene, int is_shared)
 
 static uint64_t held_now(const struct scene *scene)
 {
+    if (scene->is_refused) {
+        return scene->held_value;
+    }
     if (scene->holder == PIPE) {
         return look_into_pipe(scene);
     }
@@ -241,7 +264,7 @@ static void scene_release(struct scene *scene)
     if (scene->holder == PIPE) {
         close(scene->ends[0]);
         close(scene->ends[1]);
-    } else if (scene->holder != READER) {
+    } else if (scene->holder != READER && !scene->is_refused) {
         EXPECT_EQ(0, ioctl(device, PIN_LONGTERM_TEST_STOP));
     }
     EXPECT_EQ(scene->current, *scene->memory);
@@ -339,6 +362,9 @@ static void run_cell(enum holder holder, enum kind kind, void (*event)(struct sc
     struct scene shared = {.holder = holder, .kind = kind};
     struct child child;
 
+    if ((kind == DAX_FILE || kind == DAX_DEVICE) && access("/dax", F_OK) != 0) {
+        SKIP("there is no direct device");
+    }
     if (holder == LONG_FAST || holder == LONG_SLOW) {
         device = gup_open();
     } else if (holder == READER) {
@@ -374,10 +400,14 @@ static void run_cell(enum holder holder, enum kind kind, void (*event)(struct sc
     EVENTS(holder, holder_name, ANONYMOUS, anonymous)                                              \
     EVENTS(holder, holder_name, MEMFD, memfd)                                                      \
     EVENTS(holder, holder_name, FILE_PAGE, file)                                                   \
-    EVENTS(holder, holder_name, ZERO, zero_page)
+    EVENTS(holder, holder_name, ZERO, zero_page)                                                   \
+    EVENTS(holder, holder_name, DAX_FILE, dax_file)                                                \
+    EVENTS(holder, holder_name, DAX_DEVICE, dax_device)
 
+/* J18: a plain reference is in step until the page is shared. */
 KINDS(PIPE, vmsplice)
 KINDS(READER, process_vm_readv)
+/* HT2, rule I3: a pin is in step for good, and a child has a copy. */
 KINDS(LONG_FAST, long_fast_pin)
 KINDS(LONG_SLOW, long_slow_pin)
 

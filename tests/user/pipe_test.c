@@ -12,8 +12,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 static int fds[2];
 
@@ -259,6 +261,62 @@ TEST(vectors_gather_and_scatter)
     EXPECT_ERRNO(ESPIPE, pread(fds[0], a, 1, 0));
 }
 
+TEST(packets_keep_their_ends)
+{
+    char in[8] = "";
+
+    ASSERT_EQ(0, pipe2(fds, O_DIRECT | O_NONBLOCK));
+    EXPECT_EQ(3, write(fds[1], "one", 3));
+    EXPECT_EQ(5, write(fds[1], "three", 5));
+    EXPECT_EQ(3, write(fds[1], "end", 3));
+    EXPECT_EQ(3, read(fds[0], in, sizeof(in)));
+    EXPECT_BYTES("one", in, 3);
+    /* What a read leaves of a packet is gone. */
+    EXPECT_EQ(2, read(fds[0], in, 2));
+    EXPECT_BYTES("th", in, 2);
+    EXPECT_EQ(0, fcntl(fds[1], F_SETFL, O_NONBLOCK));
+    EXPECT_EQ(2, write(fds[1], "ab", 2));
+    EXPECT_EQ(2, write(fds[1], "cd", 2));
+    EXPECT_EQ(3, read(fds[0], in, sizeof(in)));
+    EXPECT_BYTES("end", in, 3);
+    EXPECT_EQ(4, read(fds[0], in, sizeof(in)));
+    EXPECT_BYTES("abcd", in, 4);
+    EXPECT_ERRNO(EAGAIN, read(fds[0], in, 1));
+}
+
+TEST(long_packets_are_split_and_fill_slots)
+{
+    static char page[3 * 4096];
+
+    ASSERT_EQ(0, pipe2(fds, O_DIRECT | O_NONBLOCK));
+    EXPECT_EQ(4097, write(fds[1], page, 4097));
+    EXPECT_EQ(4096, read(fds[0], page, sizeof(page)));
+    EXPECT_EQ(1, read(fds[0], page, sizeof(page)));
+    for (int i = 0; i < 16; i++) {
+        EXPECT_EQ(1, write(fds[1], "x", 1));
+    }
+    EXPECT_ERRNO(EAGAIN, write(fds[1], "x", 1));
+}
+
+TEST(sequenced_packet_sockets_keep_boundaries)
+{
+    char in[8] = "";
+
+    ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds));
+    EXPECT_EQ(3, write(fds[0], "one", 3));
+    EXPECT_EQ(3, write(fds[0], "two", 3));
+    EXPECT_EQ(1, write(fds[1], "a", 1));
+    EXPECT_EQ(1, read(fds[0], in, sizeof(in)));
+    EXPECT_EQ(2, read(fds[1], in, 2));
+    EXPECT_EQ(3, read(fds[1], in, sizeof(in)));
+    EXPECT_BYTES("two", in, 3);
+    EXPECT_ERRNO(EAGAIN, read(fds[1], in, sizeof(in)));
+    close(fds[0]);
+    EXPECT_EQ(0, read(fds[1], in, sizeof(in)));
+    signal(SIGPIPE, SIG_IGN);
+    EXPECT_ERRNO(EPIPE, write(fds[1], "x", 1));
+}
+
 TEST(memfd_is_memory_and_a_file)
 {
     char text[8] = "";
@@ -283,6 +341,33 @@ TEST(memfd_is_memory_and_a_file)
     EXPECT_EQ(F_SEAL_WRITE | F_SEAL_SHRINK, fcntl(fd, F_GET_SEALS));
     EXPECT_ERRNO(EINVAL, memfd_create("x", 0x8000));
     EXPECT_ERRNO(EFAULT, syscall(SYS_memfd_create, 8, 0));
+}
+
+TEST(memfd_of_huge_pages_has_no_memory)
+{
+    size_t huge = 2ul << 20;
+    char byte = 1;
+    struct statfs fs;
+    int fd = memfd_create("huge", MFD_HUGETLB | MFD_ALLOW_SEALING);
+
+    ASSERT_TRUE(fd >= 0);
+    EXPECT_EQ(0, fstatfs(fd, &fs));
+    EXPECT_EQ(0x958458f6, (unsigned)fs.f_type);
+    EXPECT_EQ(huge, fs.f_bsize);
+    EXPECT_ERRNO(EINVAL, ftruncate(fd, 4096));
+    EXPECT_EQ(0, ftruncate(fd, 2 * huge));
+    EXPECT_ERRNO(EINVAL, write(fd, &byte, 1));
+    EXPECT_EQ(1, read(fd, &byte, 1));
+    EXPECT_EQ(0, byte);
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, huge));
+    EXPECT_ERRNO(ENOSPC, fallocate(fd, 0, 0, huge));
+    EXPECT_ERRNO(ENOMEM, (long)mmap(NULL, huge, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    EXPECT_ERRNO(ENOMEM, (long)mmap(NULL, huge, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+    EXPECT_ERRNO(ENODEV, memfd_create("huge", MFD_HUGETLB | (16u << 26)));
+    EXPECT_ERRNO(EINVAL, memfd_create("huge", 21u << 26));
+    fd = memfd_create("huge", MFD_HUGETLB | (30u << 26));
+    EXPECT_TRUE(fd >= 0);
+    EXPECT_ERRNO(EINVAL, ftruncate(fd, huge));
 }
 
 TEST(private_file_memory_is_copied_on_write)

@@ -331,6 +331,63 @@ TEST(pipe_of_another_process_is_opened_through_its_link)
     EXPECT_EQ(0, status);
 }
 
+static int write_text(const char *path, const char *value)
+{
+    int fd = open(path, O_WRONLY);
+    ssize_t done = write(fd, value, strlen(value));
+
+    close(fd);
+    return done == (ssize_t)strlen(value) ? 0 : -1;
+}
+
+static int promise(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return p != MAP_FAILED && munmap(p, size) == 0 ? 0 : -1;
+}
+
+TEST(overcommit_mode_says_what_may_be_promised)
+{
+    static const char *const mode = "/proc/sys/vm/overcommit_memory";
+    size_t more_than_there_is = (size_t)1 << 40;
+
+    ASSERT_TRUE(read_text(mode) > 0);
+    EXPECT_EQ(0, strcmp("0\n", text));
+    EXPECT_ERRNO(ENOMEM, promise(more_than_there_is));
+    EXPECT_EQ(0, write_text(mode, "1\n"));
+    EXPECT_TRUE(read_text(mode) > 0);
+    EXPECT_EQ(0, strcmp("1\n", text));
+    EXPECT_EQ(0, promise(more_than_there_is));
+    EXPECT_EQ(0, write_text(mode, "0"));
+    EXPECT_ERRNO(ENOMEM, promise(more_than_there_is));
+    EXPECT_ERRNO(EINVAL, write_text(mode, "3\n"));
+    EXPECT_ERRNO(EINVAL, write_text(mode, "x\n"));
+    EXPECT_TRUE(read_text("/proc/sys/vm/overcommit_ratio") > 0);
+    EXPECT_EQ(0, strcmp("50\n", text));
+    EXPECT_EQ(0, setuid(65534));
+    EXPECT_ERRNO(EACCES, open(mode, O_WRONLY));
+}
+
+/* A guest with huge pages has them on: there the test has nothing to say. */
+TEST(transparent_huge_pages_that_are_off_say_so)
+{
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+    if (read_text(THP "enabled") <= 0 || strstr(text, "[never]") == NULL) {
+        SKIP("there are huge pages");
+    }
+    EXPECT_EQ(0, strcmp("always madvise [never]\n", text));
+    EXPECT_TRUE(read_text(THP "hpage_pmd_size") > 0);
+    EXPECT_EQ(0, strcmp("2097152\n", text));
+    EXPECT_ERRNO(EINVAL, write_text(THP "enabled", "sometimes"));
+    EXPECT_EQ(0, write_text(THP "enabled", "never\n"));
+    EXPECT_ERRNO(EINVAL, write_text(THP "enabled", "always\n"));
+    EXPECT_EQ(0, write_text(THP "khugepaged/max_ptes_none", "64"));
+    EXPECT_TRUE(read_text(THP "khugepaged/max_ptes_none") > 0);
+    EXPECT_EQ(0, strcmp("64\n", text));
+    EXPECT_ERRNO(EINVAL, write_text(THP "khugepaged/max_ptes_none", "512"));
+}
+
 TEST(command_line_and_environment)
 {
     ASSERT_TRUE(read_text("/proc/self/cmdline") > 0);

@@ -147,6 +147,7 @@ TEST(a_transfer_ends_at_the_shorter_side)
     EXPECT_EQ(16, process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
 }
 
+/* J14. */
 TEST(bytes_in_front_of_a_hole_arrive)
 {
     static char text[4 * PAGE];
@@ -178,6 +179,7 @@ TEST(a_hole_on_the_near_side_ends_it_as_well)
     EXPECT_ERRNO(EFAULT, put(getpid(), p, q + PAGE, 10));
 }
 
+/* J5, J13. */
 TEST(protection_of_the_other_side_counts)
 {
     char *p = map(2);
@@ -195,6 +197,7 @@ TEST(protection_of_the_other_side_counts)
     EXPECT_ERRNO(EFAULT, get(getpid(), text, NULL, 4));
 }
 
+/* J5. */
 TEST(a_stack_is_not_grown_for_somebody_else)
 {
     char *p = mmap((void *)0x20000000, PAGE, RW, ANON | MAP_FIXED | MAP_GROWSDOWN, -1, 0);

@@ -25,7 +25,10 @@ ADVICE = [0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 15, 16, 17, 18, 18, 19, 20, 2
           24, 77]
 PAGEOUT = 21
 FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE = 1, 2
-UFFD_FEATURES = (1 << 0) | (1 << 7)     # write-protect, and SIGBUS instead of a handler's answer
+# SIGBUS instead of a handler's answer, write-protect, poison and move; and one of them with markers on
+# anonymous memory, one asynchronous.
+UFFD_BASE = (1 << 0) | (1 << 7) | (1 << 14) | (1 << 16)
+UFFD_FEATURES = [UFFD_BASE, UFFD_BASE, UFFD_BASE | (1 << 13), UFFD_BASE | (1 << 15)]
 
 WEIGHTS = {
     "mmap": 14, "munmap": 5, "mprotect": 10, "madvise": 12, "mremap": 8, "write": 18, "read": 5,
@@ -36,7 +39,8 @@ FEATURE_WEIGHTS = {
     "process_vm": {"vm_read": 3, "vm_write": 3},
     "pagemap": {"pagemap": 5},
     "uffd": {"uffd_open": 2, "uffd_register": 5, "uffd_unregister": 2, "uffd_copy": 6,
-             "uffd_zero": 3, "uffd_protect": 6, "uffd_close": 1},
+             "uffd_zero": 3, "uffd_protect": 6, "uffd_continue": 4, "uffd_poison": 1,
+             "uffd_move": 3, "uffd_close": 1},
 }
 
 
@@ -110,13 +114,15 @@ class Generator:
 
     def uffd(self, name):
         if name == "uffd_open":
-            return [UFFD_FEATURES]
+            return [self.random.choice(UFFD_FEATURES)]
         if name == "uffd_close":
             return []
-        mode = {"uffd_register": [1, 1, 2, 3, 0, 4], "uffd_copy": [0, 0, 0, 1, 2],
-                "uffd_zero": [0, 0, 1], "uffd_protect": [1, 1, 0, 3]}.get(name, [0])
-        return self.range() + [self.random.choice(mode)] + \
-            ([self.random.randrange(256)] if name == "uffd_copy" else [])
+        mode = {"uffd_register": [1, 1, 2, 3, 0, 4, 5, 7], "uffd_copy": [0, 0, 0, 1, 2, 2],
+                "uffd_zero": [0, 0, 1], "uffd_protect": [1, 1, 0, 3],
+                "uffd_continue": [0, 0, 1, 2], "uffd_move": [0, 2, 2, 1]}.get(name, [0])
+        last = {"uffd_copy": lambda: [self.random.randrange(256)],
+                "uffd_move": lambda: [self.page() * PAGE]}.get(name, list)
+        return self.range() + [self.random.choice(mode)] + last()
 
     def arguments(self, name):
         pick, below = self.random.choice, self.random.randrange

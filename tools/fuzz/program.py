@@ -5,7 +5,7 @@ PRELUDE = '''/* {title} */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
+#include "uffd.h"
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -179,17 +179,24 @@ def file_of(number):
     return "-1" if number < 0 else f"files[{number % g.NR_FILES}]"
 
 
+# The command of each operation, and its structure: the range, the mode, and what MOVE has besides.
+UFFD_CALLS = {
+    "uffd_register": ("REGISTER", "register r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
+    "uffd_unregister": ("UNREGISTER", "range r = {{{0}, {1}}}"),
+    "uffd_zero": ("ZEROPAGE", "zeropage r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
+    "uffd_protect": ("WRITEPROTECT", "writeprotect r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
+    "uffd_continue": ("CONTINUE", "continue r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
+    "uffd_poison": ("POISON", "poison r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
+    "uffd_copy": ("COPY", "copy r = {{.dst = {0}, .src = (uintptr_t)buffer, .len = {1}, .mode = {2}}}"),
+    "uffd_move": ("MOVE", "move r = {{.dst = {0}, .src = {3}, .len = {1}, .mode = {2}}}"),
+}
+
+
 def uffd_call(name, a):
-    body = {"uffd_register": "struct uffdio_register r = {.range = {%s, %s}, .mode = %s}",
-            "uffd_unregister": "struct uffdio_range r = {%s, %s}; (void)%s",
-            "uffd_zero": "struct uffdio_zeropage r = {.range = {%s, %s}, .mode = %s}",
-            "uffd_protect": "struct uffdio_writeprotect r = {.range = {%s, %s}, .mode = %s}",
-            "uffd_copy": "struct uffdio_copy r = {.dst = %s, .src = (uintptr_t)buffer, .len = %s, "
-                         ".mode = %s}"}[name]
-    request = {"uffd_register": "REGISTER", "uffd_unregister": "UNREGISTER", "uffd_zero": "ZEROPAGE",
-               "uffd_protect": "WRITEPROTECT", "uffd_copy": "COPY"}[name]
-    return (f"({{ {body % (f'(uintptr_t)({at(a[0])})', hex(a[1]), a[2] if len(a) > 2 else 0)}; "
-            f"ioctl(uffd, UFFDIO_{request}, &r); }})")
+    command, request = UFFD_CALLS[name]
+    source = f"(uintptr_t)({at(a[3])})" if name == "uffd_move" else ""
+    request = request.format(f"(uintptr_t)({at(a[0])})", hex(a[1]), a[2], source)
+    return f"({{ struct uffdio_{request}; ioctl(uffd, UFFDIO_{command}, &r); }})"
 
 
 def expression(name, a):

@@ -2,7 +2,7 @@
 # benchmark, and two for Linux, which hold the same programs and an /init of their own.
 
 LINUX_HEADERS := -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
-TEST_CFLAGS := -static -O2 -g -Wall -Wextra -Werror -Wno-unused-result -Itests/user \
+TEST_CFLAGS := -static -O2 -g -Wall -Wextra -Werror -Wno-unused-result -Itests/user -Iuser/lib \
     -ffile-prefix-map=$(CURDIR)/= -pthread
 
 $(O)/user/flags: FORCE
@@ -18,15 +18,23 @@ $(O)/user/$(1): $$($(1)_SRCS) $(USER_HEADERS) $(O)/user/flags
 endef
 $(foreach p,$(USER_PROGS),$(eval $(call user_program,$(p))))
 
-$(O)/user/%_glibc: tests/user/%.c $(wildcard tests/user/*.h) kernel/include/uapi/cowbell.h $(O)/user/flags
+$(O)/user/%_glibc: tests/user/%.c $(wildcard tests/user/*.h user/lib/*.h) $(wildcard kernel/include/uapi/*.h) $(O)/user/flags
 	$(call say,CC,$@)
 	$(Q)$(HOSTCC) $(TEST_CFLAGS) -o $@ $<
 
-$(O)/user/%: tests/user/%.c $(wildcard tests/user/*.h) kernel/include/uapi/cowbell.h $(O)/user/flags
+$(O)/user/%: tests/user/%.c $(wildcard tests/user/*.h user/lib/*.h) $(wildcard kernel/include/uapi/*.h) $(O)/user/flags
 	$(call say,MUSLCC,$@)
 	$(Q)$(MUSL_CC) $(TEST_CFLAGS) $(LINUX_HEADERS) -o $@ $<
 
-$(O)/user/bench: $(BENCH_SRCS) tests/bench/bench.h kernel/include/uapi/cowbell.h $(O)/user/flags
+# The example pagers, each of several files.
+define pager_program
+$(O)/user/$(1): $$($(1)_SRCS) $$(wildcard tests/user/*.h user/lib/*.h $$(dir $$(firstword $$($(1)_SRCS)))*.h) $(O)/user/flags
+	$$(call say,MUSLCC,$$@)
+	$$(Q)$(MUSL_CC) $(TEST_CFLAGS) $(LINUX_HEADERS) -o $$@ $$($(1)_SRCS)
+endef
+$(foreach p,$(USER_PAGER_NAMES),$(eval $(call pager_program,$(p))))
+
+$(O)/user/bench: $(BENCH_SRCS) tests/bench/bench.h $(wildcard kernel/include/uapi/*.h) $(O)/user/flags
 	$(call say,MUSLCC,$@)
 	$(Q)$(MUSL_CC) $(TEST_CFLAGS) -Ikernel/include $(LINUX_HEADERS) -o $@ $(BENCH_SRCS)
 
@@ -39,6 +47,8 @@ PACK_SERVERS = $(foreach p,$(USER_PROGS),$($(p)_PATH)=$(O)/user/$(p):755)
 PACK_TESTS = tests/run.sh=tests/user/run.sh:755 \
     $(foreach t,$(USER_TEST_NAMES) $(USER_HOG_NAMES),tests/$(t)=$(O)/user/$(t):755) \
     $(foreach s,$(USER_TEST_SCRIPTS),tests/scripts/$(notdir $(s))=$(s):755)
+PACK_SCALE = tests/run.sh=tests/user/run.sh:755 \
+    $(foreach t,$(USER_SCALE_NAMES),tests/$(t)=$(O)/user/$(t):755)
 PACK_BENCH = tests/bench=$(O)/user/bench:755
 PACK_LINUX = init=$(O)/user/linux_init:755
 
@@ -57,6 +67,8 @@ $(O)/initrd.cpio: $(SERVER_PROGRAMS) $(INITRD_SOURCES)
 	$(call make_initrd,$(PACK_SERVERS))
 $(O)/initrd-test.cpio: $(SERVER_PROGRAMS) $(TEST_PROGRAMS) $(USER_TEST_SCRIPTS) tests/user/run.sh $(INITRD_SOURCES)
 	$(call make_initrd,$(PACK_SERVERS) $(PACK_TESTS))
+$(O)/initrd-scale.cpio: $(SERVER_PROGRAMS) $(patsubst %,$(O)/user/%,$(USER_SCALE_NAMES)) tests/user/run.sh $(INITRD_SOURCES)
+	$(call make_initrd,$(PACK_SERVERS) $(PACK_SCALE))
 $(O)/initrd-linux.cpio: $(TEST_PROGRAMS) $(USER_TEST_SCRIPTS) tests/user/run.sh $(O)/user/linux_init $(INITRD_SOURCES)
 	$(call make_initrd,$(PACK_LINUX) $(PACK_TESTS))
 $(O)/initrd-bench.cpio: $(SERVER_PROGRAMS) $(O)/user/bench $(INITRD_SOURCES)

@@ -3,7 +3,7 @@ in a new guest with the test behind it."""
 import re
 
 from .ktap import Reader
-from .qemu import Guest, Machine
+from .qemu import Guest, Machine, direct_size
 from .report import Suite
 
 # The host's patience without a line; the guest's own limits come before. They are longer where the
@@ -38,10 +38,11 @@ def run_once(machine, selection, first, schedule=None):
     return reader, f"the guest ended with status {status} before its last test was over"
 
 
-def run(report, kernel, initrd, selection, smp, mem, icount, schedule=None, note=""):
+def run(report, kernel, initrd, selection, smp, mem, icount, schedule=None, note="", nvdimm=""):
     """Run everything selected; one Suite per suite name goes to the report. `note` says what is
-    special about the kernel."""
-    base = Machine(smp=smp, mem=mem, icount=icount, kernel=kernel, initrd=initrd)
+    special about the kernel or the machine; with an NVDIMM that is the direct device."""
+    base = Machine(smp=smp, mem=mem, icount=icount, kernel=kernel, initrd=initrd, nvdimm=nvdimm,
+                   direct="" if nvdimm else direct_size(mem))
     label = base.label() + (f", {note}" if note else "")
     suites = {}
     first = 1
@@ -63,7 +64,7 @@ def run(report, kernel, initrd, selection, smp, mem, icount, schedule=None, note
             suite = suite_of(result.name)
             suite.nr_orders += int(first_match(EXPLORED, result.details) or 0)
             if result.is_skipped:
-                suite.skipped += 1
+                suite.skip(result.name, rerun(result.name, result.details))
             elif result.is_ok:
                 suite.passed += 1
             else:

@@ -11,6 +11,11 @@ EXIT_FAILED = 35
 OVMF = "/usr/share/ovmf/OVMF.fd"
 
 
+def direct_size(mem):
+    """How much of a machine's memory the suites have set aside as a direct device."""
+    return "8M" if mem == "64M" else "64M"
+
+
 @dataclass
 class Machine:
     """How a guest is built. `icount` makes every run the same, instruction for instruction."""
@@ -23,6 +28,9 @@ class Machine:
     kernel: str = ""
     initrd: str = ""
     append: str = ""
+    direct: str = ""        # memory that the kernel sets aside as a direct device
+    nvdimm: str = ""        # the size of an NVDIMM
+    nvdimm_file: str = ""   # where its content is kept from one boot to the next
     cdrom: str = ""
     uefi: bool = False
     extra: list = field(default_factory=list)
@@ -32,9 +40,13 @@ class Machine:
         return f"{self.smp} CPU{'s' if self.smp > 1 else ''}, {self.mem}, {kind}"
 
     def command(self):
+        machine, mem = f"{self.machine},accel={self.accel}", self.mem
+        append = f"dax={self.direct} {self.append}".strip() if self.direct else self.append
+        if self.nvdimm:
+            machine, mem = machine + ",nvdimm=on", mem + ",slots=2,maxmem=8G"
         words = [shutil.which("qemu-system-x86_64") or "qemu-system-x86_64",
-                 "-machine", f"{self.machine},accel={self.accel}", "-cpu", self.cpu,
-                 "-smp", str(self.smp), "-m", self.mem, "-no-reboot", "-nodefaults",
+                 "-machine", machine, "-cpu", self.cpu,
+                 "-smp", str(self.smp), "-m", mem, "-no-reboot", "-nodefaults",
                  "-display", "none", "-nic", "none", "-serial", "stdio",
                  "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         if self.icount:
@@ -43,12 +55,17 @@ class Machine:
             words += ["-kernel", self.kernel]
             if self.initrd:
                 words += ["-initrd", self.initrd]
-            if self.append:
-                words += ["-append", self.append]
+            if append:
+                words += ["-append", append]
         if self.cdrom:
             words += ["-cdrom", self.cdrom, "-boot", "d"]
         if self.uefi:
             words += ["-bios", OVMF]
+        if self.nvdimm:
+            backend = f"memory-backend-file,mem-path={self.nvdimm_file},share=on" \
+                if self.nvdimm_file else "memory-backend-ram"
+            words += ["-object", f"{backend},id=nvdimm0,size={self.nvdimm}",
+                      "-device", "nvdimm,memdev=nvdimm0"]
         return words + self.extra
 
 

@@ -59,4 +59,5 @@ def run(report, kernel, initrd, selected, smp, mem, icount):
     results = user_suites.run_all(make, [f"scripts/{name}" for name in selected])
     results = {name.split("/", 1)[1]: entry for name, entry in results.items()}
     judge(report, results, selected, make([]).label(),
-          lambda name: f"make check-user T='{name}' CHECK_SMP={smp} CHECK_MEM={mem}")
+          lambda name: f"make check-user T='{name}' CHECK_SMP={smp} CHECK_MEM={mem}" +
+          ("" if icount else " CHECK_ICOUNT=0"))

@@ -11,6 +11,7 @@ from .report import Suite
 
 SILENCE_S = 240
 PROGRAM = re.compile(r"^## program (\S+)$")
+TORTURED = re.compile(r"^# tortured with (\d+) operations")
 EXIT = re.compile(r"^## exit (\S+) (\d+)$")
 
 
@@ -60,10 +61,10 @@ def run_all(make_machine, names):
     return results
 
 
-def cowbell_machine(kernel, initrd, smp, mem, icount):
+def cowbell_machine(kernel, initrd, smp, mem, icount, **options):
     def make(names):
         return Machine(smp=smp, mem=mem, icount=icount, kernel=kernel, initrd=initrd,
-                       append="run=/tests/run.sh " + " ".join(names))
+                       append="run=/tests/run.sh " + " ".join(names), **options)
     return make
 
 
@@ -72,9 +73,10 @@ def judge(report, results, names, where, rerun):
     for name in names:
         suite = Suite(f"user {name} [{where}]")
         reader, status, lines = results.get(name, [Reader(), None, ["never started"]])
+        suite.nr_operations = sum(int(found.group(1)) for found in map(TORTURED.match, lines) if found)
         for result in reader.results:
             if result.is_skipped:
-                suite.skipped += 1
+                suite.skip(result.name, rerun(name))
             elif result.is_ok:
                 suite.passed += 1
             else:

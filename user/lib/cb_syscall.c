@@ -103,3 +103,20 @@ int cb_dax_revoke(int file, const struct cb_dax_range *range)
 {
     return (int)control(file, CB_DAX_REVOKE, (uintptr_t)range);
 }
+
+int cb_pager_create(int port, const struct cb_pager *pager)
+{
+    return (int)call(CB_SYS_PAGER_CREATE, (uint64_t)port, (uintptr_t)pager, 0, 0, 0);
+}
+
+long cb_pager_supply(int file, uint64_t offset, const void *bytes, size_t len)
+{
+    const struct cb_pager_supply supply = {offset, len, (uintptr_t)bytes};
+
+    return control(file, CB_PAGER_SUPPLY, (uintptr_t)&supply);
+}
+
+int cb_pager_settle(int file)
+{
+    return (int)control(file, CB_PAGER_SETTLE, 0);
+}

@@ -62,4 +62,13 @@ int cb_dax_create(int device, enum cb_dax_cow cow);
 long cb_dax_grant(int file, const struct cb_dax_grant *grant);
 int cb_dax_revoke(int file, const struct cb_dax_range *range);
 
+/** cb_pager_create() - an object that the server of @port is the pager of. Return: descriptor. */
+int cb_pager_create(int port, const struct cb_pager *pager);
+
+/** cb_pager_supply() - enter content that nobody has asked for yet. Return: bytes or -errno. */
+long cb_pager_supply(int file, uint64_t offset, const void *bytes, size_t len);
+
+/** cb_pager_settle() - end being its pager: what is not there is zero. Return: 0 or -errno. */
+int cb_pager_settle(int file);
+
 #endif

@@ -14,6 +14,13 @@
 /** lockstat_contended() - a lock of this rank had to be waited for. Context: any. */
 void lockstat_contended(u16 rank);
 
+/** lockstat_acquired() - a lock of this rank is being taken; called by lockdep alone. Any context.
+ */
+void lockstat_acquired(u16 rank);
+
+/** lockstat_read_acquired() - how often since boot, on all CPUs; 0 unless lockdep runs. */
+u64 lockstat_read_acquired(enum lock_rank rank);
+
 /** lockstat_read() - how often since boot, on all CPUs. */
 u64 lockstat_read(enum lock_rank rank);
 

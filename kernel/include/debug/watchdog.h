@@ -8,6 +8,8 @@
 
 /** watchdog_tick() - from the tick of a CPU: it is alive; look after the others. */
 void watchdog_tick(bool was_user, u64 now);
+/** watchdog_armed() - the tick of this CPU, which was idle, begins: it is missed from now on. */
+void watchdog_armed(u64 now);
 /** watchdog_idle() - this CPU stops its tick and is not missed. */
 void watchdog_idle(void);
 /** watchdog_touch() - long work with a purpose (a report on a slow serial line) is no hang. */

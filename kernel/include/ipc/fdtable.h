@@ -24,11 +24,12 @@
 struct files {
     struct refcount refs; /* [x] */
     struct spinlock lock;
-    u32 size;            /* [l] slots */
-    u32 next_free;       /* [l] no free slot lies below */
-    struct file **slots; /* [l] NULL: free or reserved */
-    u64 *used;           /* [l] bitmap: slot holds a file or is reserved */
-    u64 *cloexec;        /* [l] bitmap */
+    bool has_record_locks; /* [x] the table owns some, or did at some time */
+    u32 size;              /* [l] slots */
+    u32 next_free;         /* [l] no free slot lies below */
+    struct file **slots;   /* [l] NULL: free or reserved */
+    u64 *used;             /* [l] bitmap: slot holds a file or is reserved */
+    u64 *cloexec;          /* [l] bitmap */
     struct file *fast_slots[FD_TABLE_FAST];
     u64 fast_used;
     u64 fast_cloexec;

@@ -48,13 +48,14 @@ struct file_ops {
     int (*reopen)(struct file *file, u32 flags, struct file **out);
     int (*stat)(struct file *file, struct stat *stat);
     int (*statfs)(struct file *file, struct statfs *statfs);
+    int (*chmod)(struct file *file, u32 mode);
     int (*truncate)(struct file *file, s64 size);
     int (*fallocate)(struct file *file, u32 mode, s64 offset, s64 len);
     s64 (*getdents)(struct file *file, u64 buf, size_t len);
     int (*sync)(struct file *file, u32 data_only);
     /* For SEEK_END. */
     int (*size)(struct file *file, s64 *size);
-    /* SEEK_DATA and SEEK_HOLE; without it the whole file is data. */
+    /* SEEK_DATA and SEEK_HOLE; without it, or with -EOPNOTSUPP, the whole file is data. */
     s64 (*seek)(struct file *file, s64 offset, u32 whence);
     /* @prot: PROT_ bits; @map_flags: MAP_SHARED or MAP_PRIVATE. The object comes referenced. */
     int (*get_object)(struct file *file, u32 prot, u32 map_flags, struct vm_object **object);
@@ -71,6 +72,7 @@ struct file {
     s32 owner;                  /* [l] F_SETOWN */
     const struct file_ops *ops; /* [I] */
     void *private;              /* [I] of the kind */
+    bool has_record_locks;      /* [x] of its own (F_OFD_SETLK), at some time */
     s64 pos;                    /* [p] */
     struct mutex pos_lock;
     struct spinlock lock;
@@ -116,6 +118,27 @@ static inline bool file_is_nonblock(const struct file *file)
  * Context: thread; may sleep; no lock held. Return: bytes read, or -errno if none were.
  */
 MUST_CHECK s64 file_read_kernel(struct file *file, void *buf, size_t len, s64 pos);
+
+/** file_beyond_limit() - send the caller SIGXFSZ. Return: -EFBIG. */
+int file_beyond_limit(void);
+
+/**
+ * file_limit_write() - cut a write off where the process's files have to end (RLIMIT_FSIZE).
+ * @pos:   where it begins; ignored with O_APPEND
+ * @count: in and out: bytes
+ * Return: 0 with *count perhaps smaller, or -EFBIG with SIGXFSZ sent, or why the size is unknown.
+ */
+MUST_CHECK int file_limit_write(struct file *file, s64 pos, u64 *count);
+
+/**
+ * file_write_limited() - write as far as RLIMIT_FSIZE lets the file grow.
+ * @pos: in and out: where; NULL for a file without a position, whose size has no limit
+ * Return: bytes, or -errno. Context: thread; may sleep; no lock but the position's held.
+ */
+MUST_CHECK s64 file_write_limited(struct file *file, struct iov_iter *iter, s64 *pos);
+
+/** file_limit_size() - may the file become @size bytes? Return: as file_limit_write(). */
+MUST_CHECK int file_limit_size(struct file *file, s64 size);
 
 /** file_stat() - status of an open file. Return: 0 or -errno. */
 MUST_CHECK int file_stat(struct file *file, struct stat *stat);

@@ -21,6 +21,7 @@
 struct connection;
 struct file;
 struct mm;
+struct page;
 struct thread;
 struct vm_object;
 
@@ -56,6 +57,8 @@ struct message {
     u64 interrupt_id;               /* [l] what the interrupt item tells of */
     u32 nr_copiers;                 /* [l] server threads at work on it right now */
     bool is_interrupted;            /* [l] the interrupt item was queued */
+    bool is_killable;               /* [I] only a fatal signal ends the wait */
+    bool is_missing;                /* [x] a copy met memory of the sender that a pager has */
 
     u32 op;                       /* [I] enum cb_op or a user's */
     u64 cookie;                   /* [I] */
@@ -80,6 +83,9 @@ struct message {
     void *send_buffer;       /* [I] copy of a kernel buffer to send; owned; or NULL */
     void *recv_buffer;       /* [I] of a kernel buffer to fill; owned, or inline_data */
     void *recv_dest;         /* [s] the kernel buffer to fill, or NULL */
+    void *late_data;         /* [s] what the sender fills recv with, owned; or NULL */
+    struct page **pages;     /* [I] that a region consists of; array and references owned */
+    u32 nr_pages;            /* [I] */
     u8 inline_data[CB_INLINE_MAX];
 };
 
@@ -102,13 +108,24 @@ MUST_CHECK int message_set_send(struct message *msg, const struct iov_iter *iter
 MUST_CHECK int message_set_recv(struct message *msg, const struct iov_iter *iter);
 
 /**
+ * message_set_pages() - let the server read, or fill, @len bytes of whole pages.
+ * @access: REGION_READ or REGION_WRITE: what the server does
+ * @pages:  the message takes references, so a late copy of the server's meets no freed memory
+ * Return:  0 or -ENOMEM.
+ */
+enum region_access { REGION_READ, REGION_WRITE };
+MUST_CHECK int message_set_pages(struct message *msg, enum region_access access,
+                                 struct page **pages, u32 nr_pages, size_t len);
+
+/**
  * message_call() - send and wait for the reply.
  * @conn: where to; the caller keeps it alive
  *
  * May be repeated with another connection after a redirection.
  *
  * Context: thread; no lock. A signal before the server has seen it withdraws the message; later
- *          it sends CB_OP_INTERRUPT and waits on; SIGKILL gives up at once.
+ *          it sends CB_OP_INTERRUPT and waits on; SIGKILL gives up at once. What the message
+ *          names of the sender's memory is brought in first, and again if the server asks for it.
  * Return:  the server's result, -EIO (the server is gone), -ERESTARTSYS, -ERESTARTNOINTR,
  *          -EINTR, -EFAULT (memory that the message itself carries).
  */
@@ -143,9 +160,9 @@ static inline bool message_is_open(const struct message *msg)
  * message_copy() - copy between a found message's memory and the current process.
  * @offset: into the region
  * @write:  REGION_READ: from what the sender lets read; REGION_WRITE: into what it wants filled
- * Return:  bytes, fewer at the region's end or a bad address; -EFAULT, -ESRCH (the sender is gone).
+ * Return:  bytes, fewer at the region's end or a bad address; -EFAULT, -ESRCH (the sender is gone),
+ *          -CB_EPAGING (the sender has to bring its memory in, and to send again).
  */
-enum region_access { REGION_READ, REGION_WRITE };
 MUST_CHECK s64 message_copy(struct message *msg, u64 offset, u64 buf, size_t len,
                             enum region_access access);
 

@@ -15,7 +15,7 @@ struct pipe;
 
 /**
  * pipe_create() - both ends of a new pipe.
- * @flags: O_NONBLOCK or 0, for both ends
+ * @flags: O_NONBLOCK and O_DIRECT (each write of up to a page is a packet), for both ends
  * @ends:  out: [0] for reading, [1] for writing, one reference each
  * Return: 0 or -ENOMEM.
  */

@@ -19,8 +19,9 @@
 struct pipe_slot {
     struct page *page; /* referenced */
     u16 offset;
-    u16 len;      /* 1..PAGE_SIZE - offset */
-    bool is_open; /* more bytes may be written behind these */
+    u16 len;        /* 1..PAGE_SIZE - offset */
+    bool is_open;   /* more bytes may be written behind these */
+    bool is_packet; /* a read ends with these bytes, and drops what it leaves of them */
 };
 
 _Static_assert(sizeof(struct pipe_slot) == 16, "a slot is found by a shift");
@@ -97,13 +98,22 @@ static inline MUST_CHECK s64 pipe_buffer_put(struct pipe_buffer *buffer, struct 
     return len > 0 ? (s64)len : -EFAULT;
 }
 
-/** pipe_buffer_take() - move bytes out, as many as there are. Return: bytes, -EFAULT if none. */
+/**
+ * pipe_buffer_put_packets() - move bytes in as packets of up to a page, as many as fit.
+ * Return: bytes, or -EFAULT, -ENOMEM if none.
+ */
+MUST_CHECK s64 pipe_buffer_put_packets(struct pipe_buffer *buffer, struct iov_iter *iter);
+
+/**
+ * pipe_buffer_take() - move bytes out, as many as there are, or up to the end of a packet.
+ * Return: bytes, -EFAULT if none.
+ */
 static inline MUST_CHECK s64 pipe_buffer_take(struct pipe_buffer *buffer, struct iov_iter *iter)
 {
     struct pipe_slot *first = pipe_buffer_slot(buffer, buffer->tail);
     size_t len = iov_count(iter);
 
-    if (len == 0 || buffer->head == buffer->tail || len >= first->len) {
+    if (len == 0 || buffer->head == buffer->tail || len >= first->len || first->is_packet) {
         return pipe_buffer_take_slow(buffer, iter);
     }
     len = iov_copy_to(iter, (const u8 *)page_to_virt(first->page) + first->offset, len);

@@ -174,4 +174,19 @@ static inline MUST_CHECK bool refcount_dec_and_test(struct refcount *r)
     return old == 1;
 }
 
+/* Drops a reference that is not the last one. False, and nothing done, if it is. */
+static inline MUST_CHECK bool refcount_dec_not_one(struct refcount *r)
+{
+    u32 old = __atomic_load_n(&r->count, __ATOMIC_RELAXED);
+
+    while (old != 1) {
+        ASSERT(old - 1 < REFCOUNT_LIMIT, "a reference is dropped only by an owner");
+        if (__atomic_compare_exchange_n(&r->count, &old, old - 1, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 #endif

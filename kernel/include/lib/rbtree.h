@@ -33,8 +33,8 @@ struct rb_root {
     }
 
 struct rb_augment_ops {
-    /* Recomputes @node's value from itself and its children. */
-    void (*update)(struct rb_node *node);
+    /* Recomputes @node's value from itself and its children. Return: is it another one now? */
+    bool (*update)(struct rb_node *node);
 };
 
 #define rb_entry(ptr, type, member) container_of(ptr, type, member)
@@ -72,7 +72,16 @@ void rb_insert_at(struct rb_root *root, struct rb_node *node, struct rb_node *pa
 void rb_erase(struct rb_root *root, struct rb_node *node, const struct rb_augment_ops *ops);
 
 /**
- * rb_propagate() - recompute a node and every ancestor after the node's own data changed.
+ * rb_build() - make a balanced tree of nodes that come in order, in one pass.
+ * @root:  an empty tree
+ * @first: the first of @count nodes, chained by `right`
+ */
+void rb_build(struct rb_root *root, struct rb_node *first, u64 count,
+              const struct rb_augment_ops *ops);
+
+/**
+ * rb_propagate() - recompute a node after its own data changed, and its ancestors as far as that
+ *                  makes a difference to them.
  */
 void rb_propagate(struct rb_node *node, const struct rb_augment_ops *ops);
 

@@ -28,6 +28,14 @@ static inline void page_add_mapping(struct page *page)
     __atomic_fetch_add(&page->mapcount.value, 1, __ATOMIC_RELAXED);
 }
 
+/** page_get_mapping() - page_get() and page_add_mapping() in one step. */
+static inline void page_get_mapping(struct page *page)
+{
+    u64 old = atomic_u64_fetch_add(&page->counts, PAGE_MAPPED_ONCE);
+
+    ASSERT((u32)old - 1 < REFCOUNT_LIMIT, "I5: a reference is taken only from a live page");
+}
+
 /**
  * page_remove_mapping() - one entry less maps @page; its reference is the caller's now.
  * Return: was it the last one?

@@ -52,11 +52,15 @@ u64 boot_alloc_page(void);
 const struct phys_range *boot_alloc_ram_ranges(u32 *count);
 
 /**
- * boot_alloc_finish() - hand what is left to the frame allocator; boot_alloc() is closed then.
+ * boot_alloc_free_ranges() - what is left now; sorted, disjoint, page-aligned.
  * @count: out: entries
- *
- * Return: the free ranges; sorted, disjoint, page-aligned.
  */
-const struct phys_range *boot_alloc_finish(u32 *count);
+const struct phys_range *boot_alloc_free_ranges(u32 *count);
+
+/** boot_alloc_exclude() - [start, end) is not given out, nor among the free ranges, any more. */
+void boot_alloc_exclude(u64 start, u64 end);
+
+/** boot_alloc_close() - the frame allocator takes over what is left. */
+void boot_alloc_close(void);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <lib/compiler.h>
 #include <lib/types.h>
+#include <arch/pgtable.h>
 
 struct vma;
 
@@ -16,6 +17,12 @@ struct vma;
  * Context: mmap_lock held for writing.
  */
 void change_protection(struct vma *vma, u64 start, u64 end);
+
+/**
+ * entry_may_be_writable() - may a present entry become writable without a fault?
+ * Context: table locked; @vma held.
+ */
+bool entry_may_be_writable(const struct vma *vma, struct pte entry);
 
 /**
  * move_page_tables() - move the entries of [old_start, old_start + len) of @old_vma to @new_start.

@@ -3,9 +3,12 @@
 
 #include <lib/compiler.h>
 #include <lib/types.h>
+#include <mm/uffd_waiter.h>
 
 struct mm;
 struct page;
+struct uffd_ctx;
+struct vm_object;
 struct vma;
 
 /*
@@ -36,8 +39,21 @@ enum fault_outcome {
     FAULT_WOULD_WAIT,   /* FAULT_FLAG_NOWAIT and someone must be waited for */
 };
 
+/*
+ * What a fault waits for. Either a userfaultfd, in whose queue it is already; or the pager of an
+ * object, which is to be asked; or neither: it may not wait.
+ */
+struct fault_wait {
+    struct uffd_ctx *uffd;    /* referenced while the fault handler is at it, or NULL */
+    struct vm_object *object; /* if uffd is NULL: referenced as well, or NULL */
+    u64 index;
+    u32 nr_pages; /* to bring in; 0: the page is there, and about to be written */
+    struct uffd_waiter waiter;
+};
+
 struct fault_info {
-    s32 si_code; /* written for FAULT_SIGSEGV and FAULT_SIGBUS */
+    s32 si_code;            /* written for FAULT_SIGSEGV and FAULT_SIGBUS */
+    struct fault_wait wait; /* the fault handler's own */
 };
 
 /** fault_init() - set up the shared zero page. Called once, after frames_init(). */

@@ -1,12 +1,19 @@
 #ifndef MM_FAULT_CLASSIFY_H
 #define MM_FAULT_CLASSIFY_H
 
+#include <lib/compiler.h>
 #include <lib/types.h>
 #include <arch/pgtable.h>
+#include <mm/fault.h>
+#include <mm/vma.h>
 
 /*
  * The decision of a page fault: from what the VMA permits, what the entry says, what the page is
  * and what the access wants, to one named kind. A pure function; resolvers act on the kind.
+ *
+ * It is inline because every fault asks, and whoever knows that an entry is absent should not pay
+ * for the questions about present ones. tests/host/test_fault_classify.c tries every combination
+ * of facts.
  */
 
 /* What stands behind a present entry. */
@@ -65,10 +72,148 @@ enum fault_kind {
 };
 
 /**
+ * fault_is_permitted() - may the VMA grant the access at all, whatever the entry says?
+ *
+ * x86 grants reading with any right, and a debugger (FORCE) what the mapping could be given, as
+ * long as a forced write lands in a private copy.
+ */
+static ALWAYS_INLINE bool fault_is_permitted(const struct fault_facts *facts)
+{
+    u64 flags = facts->vm_flags;
+    bool is_forced = facts->access & FAULT_FLAG_FORCE;
+
+    if (facts->access & FAULT_FLAG_WRITE) {
+        bool may_force = facts->vma_kind != FAULT_VMA_SHARED && (flags & VM_MAYWRITE);
+
+        return (flags & VM_WRITE) || (is_forced && may_force);
+    }
+    if (facts->access & FAULT_FLAG_EXEC) {
+        return flags & VM_EXEC;
+    }
+    return (flags & VM_ACCESS_FLAGS) || (is_forced && (flags & VM_MAYREAD));
+}
+
+static ALWAYS_INLINE enum fault_kind classify_none(const struct fault_facts *facts)
+{
+    bool is_write = facts->access & FAULT_FLAG_WRITE;
+    bool needs_own_page = facts->access & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE);
+
+    if (facts->vma_kind == FAULT_VMA_ANON) {
+        if (facts->vm_flags & VM_UFFD_MISSING) {
+            return FAULT_KIND_PAGER_MISSING;
+        }
+        return needs_own_page ? FAULT_KIND_ANON_ZERO : FAULT_KIND_ANON_ZERO_READ;
+    }
+    if (facts->vma_kind == FAULT_VMA_PRIVATE) {
+        return needs_own_page ? FAULT_KIND_FILE_COPY : FAULT_KIND_FILE_MAP;
+    }
+    return is_write ? FAULT_KIND_FILE_SHARED : FAULT_KIND_FILE_MAP;
+}
+
+/* Several reasons may stand in one marker; the worst one counts (F8). */
+static ALWAYS_INLINE enum fault_kind classify_marker(const struct fault_facts *facts)
+{
+    u32 markers = pte_markers(facts->entry);
+
+    if (markers & PTE_MARKER_POISON) {
+        return FAULT_KIND_MARKER_POISON;
+    }
+    if (markers & PTE_MARKER_GUARD) {
+        return FAULT_KIND_MARKER_GUARD;
+    }
+    if (!(markers & PTE_MARKER_UFFD_WP)) {
+        return FAULT_KIND_CORRUPT;
+    }
+    return facts->vm_flags & VM_UFFD_WP ? FAULT_KIND_MARKER_WP : FAULT_KIND_MARKER_STALE;
+}
+
+/* A reader that needs the page for itself. Never a notification, never a writable entry (J10). */
+static ALWAYS_INLINE enum fault_kind classify_unshare(const struct fault_facts *facts)
+{
+    switch (facts->page) {
+    case FAULT_PAGE_ANON_EXCLUSIVE:
+        return FAULT_KIND_SPURIOUS;
+    case FAULT_PAGE_ANON_SOLE:
+        return FAULT_KIND_UNSHARE_REUSE;
+    default:
+        return FAULT_KIND_UNSHARE_COPY;
+    }
+}
+
+/*
+ * A forced write needs no more than exclusivity: the entry stays read-only (J7). But who tracks
+ * writes must hear of it.
+ */
+static ALWAYS_INLINE bool is_written_as_it_is(const struct fault_facts *facts)
+{
+    return !(facts->vm_flags & VM_WRITE) &&
+           ((facts->vm_flags & VM_SOFTDIRTY) || pte_is_soft_dirty(facts->entry));
+}
+
+static ALWAYS_INLINE enum fault_kind classify_write(const struct fault_facts *facts)
+{
+    if (pte_is_writable(facts->entry)) {
+        return FAULT_KIND_SPURIOUS;
+    }
+    if (pte_is_uffd_wp(facts->entry) && (facts->vm_flags & VM_UFFD_WP)) {
+        return FAULT_KIND_PAGER_WP;
+    }
+    if (facts->vma_kind == FAULT_VMA_SHARED) {
+        return facts->page == FAULT_PAGE_ZERO ? FAULT_KIND_FILE_HOLE : FAULT_KIND_FILE_DIRTY;
+    }
+    if (facts->page == FAULT_PAGE_ANON_EXCLUSIVE) {
+        return is_written_as_it_is(facts) ? FAULT_KIND_SPURIOUS : FAULT_KIND_ANON_REUSE;
+    }
+    return facts->page == FAULT_PAGE_ANON_SOLE ? FAULT_KIND_ANON_REUSE : FAULT_KIND_ANON_COPY;
+}
+
+static ALWAYS_INLINE enum fault_kind classify_present(const struct fault_facts *facts)
+{
+    bool is_shared = facts->vma_kind == FAULT_VMA_SHARED;
+
+    if (facts->access & FAULT_FLAG_WRITE) {
+        return classify_write(facts);
+    }
+    if ((facts->access & FAULT_FLAG_UNSHARE) && !is_shared) {
+        return classify_unshare(facts);
+    }
+    if (!pte_is_accessible(facts->entry)) {
+        return FAULT_KIND_ACCESS;
+    }
+    if ((facts->access & FAULT_FLAG_EXEC) && !pte_is_executable(facts->entry)) {
+        return FAULT_KIND_ACCESS;
+    }
+    return FAULT_KIND_SPURIOUS;
+}
+
+/**
  * fault_classify() - what kind of fault is this?
  * Context: any; touches nothing.
  */
-enum fault_kind fault_classify(const struct fault_facts *facts);
+static ALWAYS_INLINE enum fault_kind fault_classify(const struct fault_facts *facts)
+{
+    if (facts->vma_kind == FAULT_VMA_ABSENT) {
+        return FAULT_KIND_BAD_ADDRESS;
+    }
+    if (!fault_is_permitted(facts)) {
+        return FAULT_KIND_BAD_ACCESS;
+    }
+    switch (pte_kind(facts->entry)) {
+    case PTE_KIND_NONE:
+        return classify_none(facts);
+    case PTE_KIND_PRESENT:
+        return classify_present(facts);
+    case PTE_KIND_MARKER:
+        return classify_marker(facts);
+    case PTE_KIND_SWAP:
+        return FAULT_KIND_SWAP_IN;
+    case PTE_KIND_MIGRATION:
+        return FAULT_KIND_MIGRATION_WAIT;
+    case PTE_KIND_CORRUPT:
+        break;
+    }
+    return FAULT_KIND_CORRUPT;
+}
 
 /** fault_kind_name() - the kind's name, for messages. */
 const char *fault_kind_name(enum fault_kind kind);

@@ -1,5 +1,5 @@
 /*
- * The frame allocator: a buddy system with per-CPU lists in front of it.
+ * The frame allocator: a buddy system with chains of single frames in front of it.
  *
  * Blocks are 2^order frames, aligned to their size, 0 <= order < NR_PAGE_ORDERS. Single frames come
  * from and go to a list of the current CPU without a lock: kernel code is not preempted and
@@ -31,6 +31,7 @@ enum mem_counter {
     MEM_SLAB,
     MEM_PAGE_TABLES,
     MEM_KERNEL_TABLES, /* tables of the kernel half; they are never freed */
+    MEM_STRUCT_PAGES,  /* of frames that have left their sleep; they are never freed */
     MEM_KERNEL_STACKS, /* stacks in use and stacks kept for the next thread */
     MEM_STACK_CACHE,   /* of these, the ones kept */
     MEM_ANON,
@@ -112,6 +113,9 @@ void page_copy(struct page *dst, const struct page *src);
  */
 u64 frames_free_count(void);
 
+/** frames_nr_dormant() - of these, the ones that nobody has needed yet. */
+u64 frames_nr_dormant(void);
+
 /**
  * frames_total_count() - frames that the allocator manages, free or not.
  */
@@ -126,9 +130,10 @@ u64 frames_total_count(void);
 u64 frames_held_count(void);
 
 /**
- * frames_drain_cpu() - give the current CPU's list back to the buddy lists, so that they merge.
+ * frames_drain() - give the current CPU's single frames, and those that no CPU has, back to the
+ *                  buddy lists, so that they merge.
  */
-void frames_drain_cpu(void);
+void frames_drain(void);
 
 /**
  * frames_set_reclaim() - whom to ask for frames when none are left; once at boot.
@@ -165,6 +170,11 @@ MUST_CHECK int frames_adopt_device(u64 start, u64 end);
  *                           of direct devices outside RAM.
  */
 void frames_for_each_range(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg);
+
+/**
+ * frames_for_each_awake() - the same without the dormant frames, which have no struct pages.
+ */
+void frames_for_each_awake(void (*visit)(u64 start_pfn, u64 end_pfn, void *arg), void *arg);
 
 /**
  * mem_account() - add pages, or take them away, under one heading of the statistics.

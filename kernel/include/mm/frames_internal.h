@@ -6,18 +6,36 @@
 
 #include <mm/frames.h>
 
+/* Free single frames, linked by next_free. In the depot all are chain_frames long. */
+struct frame_chain {
+    struct page *head;
+    u32 count;
+};
+
 /* [f] lock, [I] immutable after frames_init() */
 struct frame_pool {
     struct spinlock lock;
     struct list_node free[NR_PAGE_ORDERS]; /* [f] blocks of 2^order frames */
     u64 nr_free;                           /* [f] frames in the lists above */
+    u64 nr_dormant;                        /* [f] free frames without struct pages as yet */
     u64 nr_total;                          /* [f] frames that the allocator manages */
     u64 nr_reserved;                       /* [f] frames of RAM that it does not */
     u64 reserve;                           /* [I] frames that only the kernel may take */
-    u32 cpu_list_max;                      /* [I] frames on one CPU's list */
+    u32 chain_frames;                      /* [I] frames on a full chain; a power of two */
+    u32 depot_max;                         /* [I] chains that the depot keeps */
+    u32 nr_depot;                          /* [f] chains in it */
+    struct page *depot;                    /* [f] first frames of full chains, by next_chain */
 };
 
 extern struct frame_pool frame_pool;
+
+/**
+ * frame_pool_wake() - turn some dormant frames into free blocks; some of them hold the struct pages
+ *                     of the others then.
+ *
+ * Context: as page_alloc(); frame_pool.lock not held. Return: were there any?
+ */
+MUST_CHECK bool frame_pool_wake(void);
 
 /**
  * frame_pool_free() - add a block to the lists, merged with its buddies.

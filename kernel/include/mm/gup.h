@@ -92,12 +92,18 @@ enum remote_access { REMOTE_READ, REMOTE_WRITE };
  * mm_copy_remote() - copy between a kernel buffer and any address space.
  * @access: REMOTE_READ fills @buf; REMOTE_WRITE stores it at @addr
  *
+ * Never waits for a pager, which may be the very process that copies.
+ *
  * Context: thread; may sleep; no lock may be held.
- * Return:  bytes copied, less than @len if a later page is missing, or -EFAULT, -ENOMEM or -EINTR
- *          if nothing was.
+ * Return:  bytes copied, less than @len if a later page is missing, or -EFAULT, -ENOMEM, -EINTR or
+ *          -EAGAIN (a pager has the page) if nothing was.
  */
 MUST_CHECK s64 mm_copy_remote(struct mm *mm, u64 addr, void *buf, size_t len,
                               enum remote_access access);
+
+/** mm_probe_remote() - what mm_copy_remote() would say of the first byte. Return: 0 or its error.
+ */
+MUST_CHECK int mm_probe_remote(struct mm *mm, u64 addr, enum remote_access access);
 
 /**
  * mm_copy_between() - copy from one address space to another, or within one, without a bounce.

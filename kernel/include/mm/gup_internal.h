@@ -18,15 +18,20 @@ enum gup_mode { GUP_GET, GUP_PIN };
 
 struct gup_request {
     struct mm *mm;
-    u64 start;    /* page aligned */
-    u64 nr_pages; /* 1.., no further than TASK_SIZE */
-    u32 flags;    /* enum foll_flag, FOLL_GROW_STACK */
+    u64 start; /* page aligned */
+    u64 nr_pages;
+    u32 flags; /* enum foll_flag, FOLL_GROW_STACK */
     enum gup_mode mode;
     struct page **pages; /* out */
 };
 
-/** gup_slow() - take the pages of a request, faulting them in. Return: as pin_user_pages(). */
-MUST_CHECK s64 gup_slow(const struct gup_request *request);
+/**
+ * gup_slow() - take the pages of a request, faulting them in.
+ * @request: may lose the pages that lie beyond TASK_SIZE
+ *
+ * Return: as pin_user_pages().
+ */
+MUST_CHECK s64 gup_slow(struct gup_request *request);
 
 /**
  * gup_fast() - take as many pages of a request as are mapped, without a lock.

@@ -52,9 +52,11 @@ struct mm {
     struct spinlock pt_lock;         /* upper levels of the page tables */
     struct atomic_u64 pgtable_bytes; /* [x] memory of the page tables */
     struct atomic_u64 cpumask;       /* [x] CPUs that have it loaded: the targets of a shootdown */
-    struct atomic_u64 tlb_gen;       /* [x] counts shootdowns, for a CPU that loads it lazily */
+    struct atomic_u64 tlb_gen;       /* [x] counts shootdowns, for a CPU that loads it later */
+    u64 tlb_context;                 /* [I] names it among all that ever were (T2); not 0 */
     struct seqcount write_protect_seq; /* [m] odd while fork takes write permission away (I1) */
     struct atomic_u32 has_lazyfree;    /* [x] MADV_FREE marked pages since reclaim looked last */
+    bool has_uffd;                     /* [w] a VMA was registered with a userfaultfd once */
     struct atomic_u32 has_pinned; /* [x] a page was pinned through this address space once (J17) */
 
     struct refcount users; /* [x] threads and remote users; at zero the memory goes */
@@ -301,10 +303,11 @@ u64 mm_random_offset(unsigned int bits);
 
 enum overcommit_mode { OVERCOMMIT_HEURISTIC, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 
-/** Policy of the whole system, as /proc/sys/vm/overcommit_memory and its ratio. */
+/** Policy of the whole system, as /proc/sys/vm/overcommit_memory and its limit. */
 struct overcommit_policy {
     enum overcommit_mode mode;
     u32 ratio_percent;
+    u64 limit_kib; /* with OVERCOMMIT_NEVER, unless it is 0: then the ratio counts */
 };
 extern struct overcommit_policy overcommit_policy;
 

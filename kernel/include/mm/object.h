@@ -26,12 +26,14 @@ struct iov_iter;
 struct vm_fault;
 struct vm_object;
 struct direct_device;
+struct pager;
 
 enum object_kind {
     OBJECT_ANON_SHARED, /* MAP_SHARED | MAP_ANONYMOUS */
     OBJECT_SHMEM,       /* memfd and files of the RAM file system */
     OBJECT_DIRECT,      /* a file whose pages are frames of a direct device */
     OBJECT_DEVICE,      /* the frames of a direct device that no file has */
+    OBJECT_PAGED,       /* a file whose missing pages a pager brings in */
 };
 
 /** When the memory of an object is promised (overcommit). */
@@ -43,6 +45,7 @@ enum object_promise {
 /** What object_get_page() does about a hole. */
 enum object_get_mode {
     OBJECT_FIND,   /* -ENOENT */
+    OBJECT_NEED,   /* the same, but -EINPROGRESS if a pager has what belongs there */
     OBJECT_CREATE, /* fill it with a zeroed page, if this kind of object makes pages by itself */
 };
 
@@ -109,6 +112,7 @@ struct vm_object {
     u64 nr_promised;               /* [o] pages of the overcommit account */
     struct atomic_u64 generation;  /* [x] how often something behind an index was replaced */
     struct direct_device *device;  /* [I] whose frames the pages are; NULL: they are RAM */
+    struct pager *pager;           /* [I] who brings missing pages in; NULL: nobody */
     struct list_node all_link;     /* link in the list of all objects */
 };
 
@@ -142,9 +146,10 @@ u64 object_nr_pages(struct vm_object *object);
  * @out: the page with a reference for the caller (page_put)
  *
  * Context: thread; may sleep; takes the object lock where a page is made.
- * Return:  0, -ENOENT (a hole, OBJECT_FIND or one that the object does not fill), -ERANGE (beyond
- *          the size: SIGBUS), -ENOMEM (no frame), -ENOSPC (the overcommit policy promises no more:
- *          SIGBUS), -EBUSY (a frame that a file of the device has: SIGBUS).
+ * Return:  0, -ENOENT (a hole, OBJECT_FIND or one that the object does not fill), -EINPROGRESS
+ *          (object_bring_in() first; never for OBJECT_FIND), -ERANGE (beyond the size: SIGBUS),
+ *          -ENOMEM (no frame), -ENOSPC (the overcommit policy promises no more: SIGBUS), -EBUSY
+ *          (a frame that a file of the device has: SIGBUS).
  */
 int MUST_CHECK object_get_page(struct vm_object *object, u64 index, enum object_get_mode mode,
                                struct page **out);
@@ -197,7 +202,7 @@ static inline bool object_refuses_longterm(const struct vm_object *object)
  * object_read() - copy bytes out, holes as zeroes, no further than the size.
  * @done: out: bytes copied
  *
- * Return: 0, or -EFAULT if not even one byte could be copied.
+ * Return: 0, or with nothing copied -EFAULT, or -ENODATA (its pager has that).
  */
 int MUST_CHECK object_read(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done);
 
@@ -205,7 +210,8 @@ int MUST_CHECK object_read(struct vm_object *object, u64 offset, struct iov_iter
  * object_write() - copy bytes in, growing the size as needed.
  * @done: out: bytes copied
  *
- * Return: 0, or with nothing copied -EFAULT, -ENOMEM, -ENOSPC, -EFBIG, -EPERM (sealed).
+ * Return: 0, or with nothing copied -EFAULT, -ENOMEM, -ENOSPC, -EFBIG, -EPERM (sealed), -ENODATA
+ *         (a page that its pager has not supplied).
  */
 int MUST_CHECK object_write(struct vm_object *object, u64 offset, struct iov_iter *iter, u64 *done);
 

@@ -29,10 +29,11 @@ struct kmem_cache;
 enum page_flag {
     PG_reserved, /* never handed out: firmware, kernel image, boot-time memory */
     PG_buddy,    /* head of a free block in the buddy lists; `order` is valid */
-    PG_cached,   /* free, on a per-CPU list */
+    PG_cached,   /* free, on a chain of single frames */
     PG_slab,     /* carved into kernel objects */
     PG_table,    /* a page table; `ptl`, `table_mm` and `nr_present` are valid */
     PG_stack,    /* part of a kernel stack */
+    PG_zeroed,   /* all zero, and on its way back to the allocator, which need not clear it */
     NR_PAGE_TYPES,
 
     PG_anon = NR_PAGE_TYPES, /* `owner` is an anon_vma, `index` the page's number in it */
@@ -63,9 +64,14 @@ _Static_assert(NR_PAGE_FLAGS <= 32, "page flags are one 32-bit word");
  */
 struct page {
     struct atomic_u32 flags;    /* [a] BIT(enum page_flag) */
-    struct atomic_u32 refcount; /* [a] */
-    struct atomic_s32 mapcount; /* [a] page-table entries that map the page */
     struct atomic_u32 pincount; /* [a] outstanding pins */
+    union {
+        struct {
+            struct atomic_u32 refcount; /* [a] */
+            struct atomic_s32 mapcount; /* [a] page-table entries that map the page */
+        };
+        struct atomic_u64 counts; /* [a] both: PAGE_MAPPED_ONCE is one of each */
+    };
     union {
         struct {
             void *owner;           /* [o] vm_object or anon_vma, as PG_object and PG_anon say */
@@ -90,12 +96,19 @@ struct page {
             struct list_node table_link;  /* [o] */
         };
         struct {
-            struct page *next_free;      /* PG_cached: the next page of the per-CPU list */
+            struct page *next_free;      /* PG_cached: the next page of the chain */
+            struct page *next_chain;     /* [f] the first page of a chain in the depot: the next */
             u32 order;                   /* [f] PG_buddy: log2 of the block's pages */
             struct list_node buddy_link; /* [f] PG_buddy */
         };
     };
 };
+
+#define PAGE_MAPPED_ONCE ((1ull << 32) | 1)
+
+_Static_assert(offsetof(struct page, counts) % 8 == 0 &&
+                   offsetof(struct page, mapcount) - offsetof(struct page, counts) == 4,
+               "refcount and mapcount are the halves of an aligned word");
 
 /* One cache line, and a shift instead of a division in every conversion. */
 _Static_assert(sizeof(struct page) == 64, "struct page is one cache line");
@@ -134,6 +147,12 @@ static inline struct page *virt_to_page(const void *virt)
  * pfn_is_ram() - whether a frame number belongs to RAM that has a struct page.
  */
 bool pfn_is_ram(u64 pfn);
+
+/**
+ * pfn_is_dormant() - whether a frame of RAM is free and was never used: nobody may look at its
+ *                    struct page. It does not become dormant again.
+ */
+bool pfn_is_dormant(u64 pfn);
 
 /**
  * pfn_is_usable() - whether a user's entry may map the frame: RAM, or memory of a direct device.
@@ -187,6 +206,7 @@ PAGE_FLAG_READER(cached)
 PAGE_FLAG_READER(slab)
 PAGE_FLAG_READER(table)
 PAGE_FLAG_READER(stack)
+PAGE_FLAG_READER(zeroed)
 PAGE_FLAG_READER(anon_exclusive)
 PAGE_FLAG_READER(device)
 

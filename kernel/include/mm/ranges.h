@@ -7,6 +7,7 @@
 #include <lib/compiler.h>
 #include <lib/list.h>
 #include <lib/types.h>
+#include <mm/uffd.h>
 
 struct mm;
 struct vma;
@@ -27,16 +28,34 @@ struct place_request {
 /** Return: 0 with *addr_out, -ENOMEM (no room), -EINVAL (unaligned), -EPERM (too low). */
 int MUST_CHECK mm_choose_address(struct mm *mm, const struct place_request *req, u64 *addr_out);
 
+/** What removals under one hold of mmap_lock leave to be done without it. */
+struct unmapped {
+    struct list_node detached; /* VMAs that are in no tree any more */
+    struct uffd_unmaps pagers; /* who is to be told */
+};
+
+#define UNMAPPED_INIT(name)                                                                        \
+    {                                                                                              \
+        .detached = LIST_INIT((name).detached), .pagers = UFFD_UNMAPS_INIT((name).pagers)          \
+    }
+
+/** unmapped_finish() - free the VMAs, tell the pagers. Context: no lock held; waits killably. */
+void unmapped_finish(struct unmapped *unmapped);
+
 /**
  * unmap_range() - remove whatever is mapped in [start, end).
- * @detached: the VMAs removed are added here, for vma_free_list() after the lock is dropped
+ * @unmapped: gets what is left to be done after the lock is dropped, by unmapped_finish()
  *
- * Return: 0, or -ENOMEM with nothing changed (one VMA would have to become two).
+ * Return: 0, or -ENOMEM with nothing changed (one VMA would have to become two, or no pager can be
+ *         told).
  */
-int MUST_CHECK unmap_range(struct mm *mm, u64 start, u64 end, struct list_node *detached);
+int MUST_CHECK unmap_range(struct mm *mm, u64 start, u64 end, struct unmapped *unmapped);
 
-/** unmap_emptied_range() - the same for a range whose entries have all been moved away. */
-int MUST_CHECK unmap_emptied_range(struct mm *mm, u64 start, u64 end, struct list_node *detached);
+/**
+ * unmap_emptied_range() - the same for a range whose entries have all been moved away.
+ * Its pagers are noted by the caller, so that it cannot fail where no VMA is cut in two.
+ */
+int MUST_CHECK unmap_emptied_range(struct mm *mm, u64 start, u64 end, struct unmapped *unmapped);
 
 /** unmap_everything() - end of an address space that has no users. */
 void unmap_everything(struct mm *mm);

@@ -4,13 +4,14 @@
 #include <lib/compiler.h>
 #include <lib/types.h>
 #include <mm/gup_internal.h>
+#include <mm/page.h>
 
 /*
  * A part of a range of some address space, its pages held, reached through the direct map. Shared
  * by remote_copy.c and process_vm.c.
  */
 
-#define REMOTE_WINDOW_PAGES 16
+#define REMOTE_WINDOW_PAGES 64
 
 struct remote_window {
     struct mm *mm;      /* the caller keeps it alive */
@@ -28,14 +29,31 @@ struct remote_window {
  * @len:    at least 1; the window may be smaller
  *
  * Context: thread; may sleep; no lock may be held.
- * Return:  0, or the error for the first page: -EFAULT, -ENOMEM, -EINTR.
+ * Return:  0, or the error for the first page: -EFAULT, -ENOMEM, -EINTR, -EAGAIN (FOLL_NOWAIT).
  */
 MUST_CHECK int remote_window_open(struct remote_window *window, u64 addr, size_t len);
 
 /** remote_window_close() - give the pages back; after a write they are dirty. */
 void remote_window_close(struct remote_window *window);
 
-/** remote_window_at() - where byte @position of the window is, and how many follow in its page. */
-void *remote_window_at(const struct remote_window *window, u64 position, u64 *room);
+/**
+ * remote_window_at() - where byte @position of the window is, and how many follow it there: frames
+ *                      that stand side by side are one piece.
+ */
+static ALWAYS_INLINE void *remote_window_at(const struct remote_window *window, u64 position,
+                                            u64 *room)
+{
+    u64 from_first = window->offset + position;
+    struct page *const *page = &window->pages[from_first >> PAGE_SHIFT];
+    u8 *at = (u8 *)page_to_virt(*page) + PAGE_OFFSET(from_first);
+    u64 left = window->size - position;
+    u64 nr_bytes = PAGE_SIZE - PAGE_OFFSET(from_first);
+
+    for (; nr_bytes < left && page[1] == page[0] + 1; page++) {
+        nr_bytes += PAGE_SIZE;
+    }
+    *room = min(nr_bytes, left);
+    return at;
+}
 
 #endif

@@ -67,4 +67,7 @@ bool anon_vma_can_merge(const struct anon_vma *a, const struct anon_vma *b);
 void rmap_walk_anon(const struct page *page, bool (*visit)(struct vma *vma, u64 addr, void *arg),
                     void *arg);
 
+/** rmap_nr_steps() - VMAs that walks have looked at since boot; counted in debug builds alone. */
+u64 rmap_nr_steps(void);
+
 #endif

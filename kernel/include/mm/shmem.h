@@ -41,12 +41,27 @@ enum object_zap { OBJECT_ZAP_ALL, OBJECT_ZAP_FILE_PAGES };
  */
 void object_zap_mappings(struct vm_object *object, u64 first, u64 end, enum object_zap what);
 
+/** object_nr_zap_steps() - mappings that zaps have visited since boot; counted in debug builds. */
+u64 object_nr_zap_steps(void);
+
 /**
  * shmem_insert_page() - enter a page that nobody else knows into the tree.
  * The caller's reference becomes the tree's. Return: 0, -EEXIST, -ENOMEM.
  * Context: object lock held for writing.
  */
 int MUST_CHECK shmem_insert_page(struct vm_object *object, u64 index, struct page *page);
+
+/**
+ * shmem_fill_page() - enter a page at a hole, and map it before anybody else can find it.
+ * @page:  filled, known to nobody; the tree takes a reference of its own
+ * @enter: maps the page; called with the object lock held, may take page-table locks; an error of
+ *         it takes the page out of the tree again
+ *
+ * Context: thread; may sleep; takes the object lock.
+ * Return:  0, -EEXIST (there is a page), -ERANGE (beyond the size), -ENOMEM, or @enter's error.
+ */
+int MUST_CHECK shmem_fill_page(struct vm_object *object, u64 index, struct page *page,
+                               int (*enter)(struct page *page, void *arg), void *arg);
 
 /**
  * shmem_disown_pages() - take the pages of indices [first, end) out of the tree.

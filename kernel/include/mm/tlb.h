@@ -12,17 +12,25 @@ struct page;
  * only then are the frames freed: another processor may read and write through a cached
  * translation until the flush returns (I8). Only processors in mm->cpumask get an interrupt.
  */
-enum { TLB_BATCH_PAGES = 56 };
+enum {
+    TLB_BATCH_PAGES = 56,      /* in the batch itself */
+    TLB_BATCH_MORE = 512,      /* in each frame that it takes while there are enough */
+    TLB_BATCH_MAX_FRAMES = 16, /* so no more than 32 MiB wait for one flush */
+};
 
 struct tlb_batch {
     struct mm *mm;
-    u64 start; /* [start, end) holds every stale translation */
-    u64 end;   /* start >= end: nothing to flush */
-    u32 nr_pages;
-    struct page *pages[TLB_BATCH_PAGES]; /* one reference each, put after the flush */
+    u64 start;           /* [start, end) holds every stale translation */
+    u64 end;             /* start >= end: nothing to flush */
+    struct page **pages; /* one reference each, put after the flush: `first`, or the last frame's */
+    u32 nr_pages;        /* there */
+    u32 max_pages;
+    struct page *frames; /* taken for more; each one's `owner` is the frame before */
+    u32 nr_frames;
+    struct page *first[TLB_BATCH_PAGES];
 };
 
-/** tlb_batch_begin() - an empty batch for @mm. No memory is allocated, now or later. */
+/** tlb_batch_begin() - an empty batch for @mm. It needs no memory: it takes some if there is. */
 void tlb_batch_begin(struct tlb_batch *batch, struct mm *mm);
 
 /** tlb_batch_add_range() - translations in [start, end) are stale. */
@@ -32,10 +40,10 @@ static inline void tlb_batch_add_range(struct tlb_batch *batch, u64 start, u64 e
     batch->end = end > batch->end ? end : batch->end;
 }
 
-/** tlb_batch_is_full() - must tlb_batch_flush() run before the next page is added? */
+/** tlb_batch_is_full() - must tlb_batch_make_room() run before the next page is added? */
 static inline bool tlb_batch_is_full(const struct tlb_batch *batch)
 {
-    return batch->nr_pages == TLB_BATCH_PAGES;
+    return batch->nr_pages == batch->max_pages;
 }
 
 /**
@@ -52,6 +60,12 @@ static inline void tlb_batch_add_page(struct tlb_batch *batch, struct page *page
  * Context: thread, interrupts on. A page-table lock may not be held.
  */
 void tlb_batch_flush(struct tlb_batch *batch);
+
+/**
+ * tlb_batch_make_room() - let a full batch take one page more: by a frame for it, or by a flush.
+ * Context: as tlb_batch_flush().
+ */
+void tlb_batch_make_room(struct tlb_batch *batch);
 
 /** tlb_batch_finish() - the last tlb_batch_flush() of a batch. */
 void tlb_batch_finish(struct tlb_batch *batch);

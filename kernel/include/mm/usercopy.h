@@ -49,6 +49,9 @@ MUST_CHECK size_t copy_to_user_partial(u64 dst, const void *src, size_t n);
 /** clear_user() - write @n zero bytes at @dst. Return: 0 or -EFAULT. */
 MUST_CHECK int clear_user(u64 dst, size_t n);
 
+/** clear_user_partial() - as clear_user(). Return: the number of bytes written, 0..@n. */
+MUST_CHECK size_t clear_user_partial(u64 dst, size_t n);
+
 /**
  * strncpy_from_user() - copy a string with its terminating zero byte.
  * @dst: at least @max bytes

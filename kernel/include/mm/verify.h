@@ -4,7 +4,10 @@
 #include <lib/compiler.h>
 #include <lib/types.h>
 
+#include <arch/pgtable.h>
+
 struct mm;
+struct vma;
 
 /**
  * mm_verify() - check the invariants that concern one address space; a broken one panics with its
@@ -19,5 +22,8 @@ void mm_verify(struct mm *mm);
  * Context: the system is quiet: no other thread faults, maps or pins.
  */
 void mm_verify_all(void);
+
+/** mm_verify_fault_around() - I7, for one page that fault-around enters in place of @replaced. */
+void mm_verify_fault_around(const struct vma *vma, struct pte replaced);
 
 #endif

@@ -19,14 +19,19 @@ enum fault_step {
     FAULT_STEP_SIGSEGV, /* si_code is set */
     FAULT_STEP_SIGBUS,  /* si_code is set */
     FAULT_STEP_OOM,
+    FAULT_STEP_PAGER, /* nr_wanted is set: the object's pager is asked with every lock dropped */
+    FAULT_STEP_UFFD,  /* info->wait is set: the thread sleeps when every lock is dropped */
 };
 
 struct vm_fault {
     struct vma *vma; /* held by the caller of the resolver: its own lock or mmap_lock */
     struct mm *mm;
-    u64 addr;    /* page aligned */
-    u32 flags;   /* enum fault_flag */
-    s32 si_code; /* out, with FAULT_STEP_SIGSEGV and FAULT_STEP_SIGBUS */
+    struct fault_info *info;
+    u64 addr;       /* page aligned */
+    u64 exact_addr; /* as accessed */
+    u32 flags;      /* enum fault_flag */
+    s32 si_code;    /* out, with FAULT_STEP_SIGSEGV and FAULT_STEP_SIGBUS */
+    u32 nr_wanted;  /* out, with FAULT_STEP_PAGER: as fault_wait.nr_pages */
     struct pt_cursor cursor;
     struct pte entry; /* what was classified; a resolver changes no other value */
 
@@ -40,7 +45,19 @@ struct vm_fault {
  * Return: FAULT_STEP_DONE with the table locked; FAULT_STEP_AGAIN if the entry is another one by
  *         now, or FAULT_STEP_OOM, unlocked.
  */
-MUST_CHECK enum fault_step vm_fault_lock(struct vm_fault *vmf);
+static inline MUST_CHECK enum fault_step vm_fault_lock(struct vm_fault *vmf)
+{
+    if (unlikely(vmf->cursor.slot == NULL) &&
+        cursor_prepare(&vmf->cursor, vmf->mm, vmf->addr) != 0) {
+        return FAULT_STEP_OOM;
+    }
+    cursor_lock(&vmf->cursor);
+    if (unlikely(!pte_is_same(cursor_pte(&vmf->cursor), vmf->entry))) {
+        cursor_unlock(&vmf->cursor);
+        return FAULT_STEP_AGAIN;
+    }
+    return FAULT_STEP_DONE;
+}
 
 /**
  * vm_fault_install_anon() - enter a fresh page that nobody else knows, and unlock.
@@ -52,6 +69,16 @@ MUST_CHECK enum fault_step vm_fault_lock(struct vm_fault *vmf);
  * Context: table not locked; vma->anon_vma is there.
  */
 MUST_CHECK enum fault_step vm_fault_install_anon(struct vm_fault *vmf, struct page *page);
+
+/** vm_fault_inherit() - what the old entry says about the address goes over to the new one (N5). */
+static inline struct pte vm_fault_inherit(struct pte entry, struct pte old)
+{
+    if (pte_kind(old) == PTE_KIND_MARKER) {
+        return pte_markers(old) & PTE_MARKER_UFFD_WP ? pte_without_write(pte_with_uffd_wp(entry))
+                                                     : entry;
+    }
+    return pte_carry(entry, old);
+}
 
 /** vm_fault_enter_anon() - the same after vm_fault_lock(); unlocks the table. */
 MUST_CHECK enum fault_step vm_fault_enter_anon(struct vm_fault *vmf, struct page *page);
@@ -92,5 +119,24 @@ MUST_CHECK enum fault_step fault_file_hole(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_cow_reuse(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_cow_copy(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_widen(struct vm_fault *vmf);
+
+/**
+ * fault_uffd() - enter the queue of the VMA's userfaultfd.
+ * @reason: UFFD_PAGEFAULT_FLAG_WP or _MINOR, or 0: there is no page
+ *
+ * Context: table not locked. From FAULT_STEP_UFFD on the thread must not sleep for anything else
+ *          before fault_uffd_sleep(), or before handle_mm_fault() reports FAULT_WOULD_WAIT.
+ * Return:  FAULT_STEP_UFFD, or FAULT_STEP_SIGBUS (C3 to C6).
+ */
+MUST_CHECK enum fault_step fault_uffd(struct vm_fault *vmf, u32 reason);
+
+/** fault_uffd_write() - the same for a write to a protected page; entered with the table locked. */
+MUST_CHECK enum fault_step fault_uffd_write(struct vm_fault *vmf);
+
+/**
+ * fault_uffd_sleep() - tell the pager, and sleep until it or somebody else wakes the thread.
+ * Context: no lock held. Return: FAULT_OK to look again, or FAULT_RETRY_SIGNAL.
+ */
+MUST_CHECK enum fault_outcome fault_uffd_sleep(struct fault_wait *wait, u32 flags);
 
 #endif

@@ -66,8 +66,10 @@ struct uffd_ctx;
 /** The address range kept free below a mapping that grows down, for faults to hit. */
 #define STACK_GUARD_GAP (256UL * PAGE_SIZE)
 
-/** The largest number of VMAs of one address space. */
-#define MAX_MAP_COUNT 65530
+/** The largest number of VMAs of one address space (vm.max_map_count). */
+extern u32 max_map_count;
+#define DEFAULT_MAX_MAP_COUNT 65530
+#define MAX_MAP_COUNT         READ_ONCE(max_map_count)
 
 struct vma {
     u64 start;             /* [m] page aligned */
@@ -269,6 +271,20 @@ void vma_set_flags(struct vma *vma, u64 flags);
 void vma_link(struct mm *mm, struct vma *vma, struct vma *prev);
 
 /**
+ * vma_append() - vma_link() above all others in an address space that nobody looks into yet; the
+ *                tree is made at the end, by vma_tree_build().
+ */
+void vma_append(struct mm *mm, struct vma *vma);
+
+/**
+ * vma_unlink_last_user() - vma_unlink() when the whole address space goes: nobody looks anything up
+ *                          in it, so the VMAs leave in any order, and the tree without turning.
+ *
+ * Context: no user is left; its entries zapped.
+ */
+void vma_unlink_last_user(struct mm *mm, struct vma *vma);
+
+/**
  * vma_unlink() - the opposite of vma_link(); the VMA is detached afterwards.
  *
  * Context: mmap_lock held for writing, vma write-locked, its entries zapped.
@@ -342,6 +358,15 @@ struct gap_request {
 
 void vma_tree_insert(struct mm *mm, struct vma *vma, struct vma *prev);
 void vma_tree_remove(struct mm *mm, struct vma *vma);
+
+/** vma_tree_append() - enter a VMA above all others, in the list alone. */
+void vma_tree_append(struct mm *mm, struct vma *vma);
+
+/** vma_tree_build() - make the tree, which is empty, of what the list holds. O(n). */
+void vma_tree_build(struct mm *mm);
+
+/** vma_tree_forget() - the tree is empty; the list stays. For an address space without users. */
+void vma_tree_forget(struct mm *mm);
 
 /** vma_tree_resize() - change the bounds of a VMA and repair the gaps they define. */
 void vma_tree_resize(struct vma *vma, u64 start, u64 end);

@@ -8,6 +8,7 @@
 /* Events that /proc/vmstat counts, each CPU for itself: kernel code is not preempted. */
 enum vm_event {
     VM_EVENT_FAULT,     /* page faults */
+    VM_EVENT_MAJOR,     /* of these, those that asked a pager for pages */
     VM_EVENT_LAZYFREE,  /* pages marked by MADV_FREE */
     VM_EVENT_LAZYFREED, /* of these, taken away */
     VM_EVENT_OOM_KILL,

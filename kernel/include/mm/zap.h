@@ -19,7 +19,14 @@ struct vma;
  */
 void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
 
-/** zap_file_pages() - zap_range() that leaves private (anonymous) copies alone: hole punching. */
+/**
+ * zap_keeping_markers() - zap_range() of a mapping that stays: what its pager has protected in it
+ * is remembered by markers, unless it is anonymous memory (F5).
+ */
+void zap_keeping_markers(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
+
+/** zap_file_pages() - zap_keeping_markers() that leaves private (anonymous) copies alone: hole
+ * punching. */
 void zap_file_pages(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
 
 /*

@@ -34,6 +34,7 @@ enum lock_rank {
     RANK_FS_CONTEXT, /* root, cwd and umask of a process */
     RANK_FD_TABLE,
     RANK_FILE,
+    RANK_UFFD, /* who waits in a userfaultfd, and what it has to read */
     RANK_PORT,
     RANK_MESSAGE,
     RANK_CONNECTION,
@@ -61,6 +62,7 @@ enum lock_rank {
     RANK_SLAB,
     RANK_VMAP,
     RANK_KERNEL_PT,
+    RANK_FRAMES_WAKE, /* frames without struct pages, until they are needed */
     RANK_FRAMES,
     RANK_TLB,
 

@@ -12,7 +12,7 @@ struct process;
 /* What one user id uses, over all of its processes. Found through user_account_get(). */
 struct user_account {
     u32 uid;                         /* [I] */
-    u32 refs;                        /* [user_lock] */
+    struct refcount refs;            /* [x]; the last one goes under user_lock */
     struct user_account *next;       /* [user_lock] hash chain */
     struct atomic_u32 nr_threads;    /* [x] bounded by RLIMIT_NPROC */
     struct atomic_u32 nr_sigpending; /* [x] bounded by RLIMIT_SIGPENDING */

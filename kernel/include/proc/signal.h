@@ -40,16 +40,6 @@ static inline bool fatal_signal_pending(const struct thread *thread)
     return (READ_ONCE(thread->sig.pending.set) & SIGNAL_BIT(SIGKILL)) != 0;
 }
 
-/*
- * One instance of a signal that waits. A sender in interrupt context cannot allocate: it brings a
- * record of its own (struct posix_timer embeds one), or goes without siginfo.
- */
-struct signal_record {
-    struct list_node link;        /* [s] in signal_pending.queue; points to itself when it is not */
-    struct siginfo info;          /* [s] */
-    struct user_account *account; /* [I] charged for it; NULL if the sender owns the record */
-};
-
 /**
  * signal_send_process() - send to any thread of @process that can take it.
  * @process: target, referenced by the caller
@@ -68,6 +58,9 @@ int signal_send_process(struct process *process, int signal, const struct siginf
  *          (process_tree_lock) or by a reference to the process
  */
 int signal_send_thread(struct thread *thread, int signal, const struct siginfo *info);
+
+/** signal_send_self() - as if the caller had sent it to itself; a kernel thread gets none. */
+void signal_send_self(int signal);
 
 /** signal_record_init() - a record that its sender owns. */
 void signal_record_init(struct signal_record *record);
@@ -167,7 +160,8 @@ bool signal_is_blocked_or_ignored(struct thread *thread, int signal);
  */
 void signal_deliver(struct trapframe *frame);
 
-/** signal_thread_init() - empty state for a new thread; with @parent's mask if that is given. */
+/** signal_thread_init() - empty state for a new, zeroed thread; with @parent's mask if that is
+ * given. */
 void signal_thread_init(struct thread *thread, const struct thread *parent);
 
 /** signal_flush_thread() - free what is pending for a thread that is exiting. */

@@ -9,13 +9,25 @@
 
 #include <lib/types.h>
 #include <lib/list.h>
+#include <uapi/linux/signal.h>
 
+struct user_account;
 struct vfork_wait;
 
 /* Signals that wait for delivery: one bit a signal, and a record for each instance with data. */
 struct signal_pending {
     u64 set;                /* [s] bit n-1 for signal n */
     struct list_node queue; /* [s] struct signal_record, oldest first */
+};
+
+/*
+ * One instance of a signal that waits. A sender in interrupt context cannot allocate: it brings a
+ * record of its own (struct posix_timer embeds one), or goes without siginfo.
+ */
+struct signal_record {
+    struct list_node link;        /* [s] in signal_pending.queue; points to itself when it is not */
+    struct siginfo info;          /* [s] */
+    struct user_account *account; /* [I] charged for it; NULL if the sender owns the record */
 };
 
 /* A thread's part of signal handling. */
@@ -29,6 +41,7 @@ struct thread_signals {
     u64 saved_mask;                /* [t] */
     u64 waited;                    /* [s] set for which rt_sigtimedwait() sleeps */
     struct signal_pending pending; /* [s] sent to this thread alone */
+    struct signal_record forced;   /* [s] for what it did itself: one fault at a time */
     u64 altstack_sp;               /* [t] */
     u64 altstack_size;             /* [t] */
     u32 altstack_flags;            /* [t] SS_DISABLE if there is none */

@@ -20,6 +20,7 @@
 struct process;
 struct mm;
 struct restart_block;
+struct vma;
 
 #define THREAD_NAME_SIZE 16
 
@@ -101,6 +102,7 @@ struct thread {
     u32 no_fault;     /* [t] non-zero: a fault on user memory fails instead of being handled */
     struct mm *mm;    /* [t] user address space, NULL for kernel threads */
     struct process *process;   /* [I] NULL for kernel threads */
+    struct vma *fault_vma;     /* [t] where the last page fault was: a hint, perhaps long gone */
     struct sched_entity sched; /* [r] */
     u64 affinity;              /* [r] CPUs the thread may run on */
     struct arch_thread arch;   /* [t] registers, FPU state */

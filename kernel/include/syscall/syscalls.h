@@ -207,6 +207,7 @@ long sys_pipe(u64 fds);
 long sys_pipe2(u64 fds, u32 flags);
 long sys_eventfd(u32 initial);
 long sys_eventfd2(u32 initial, u32 flags);
+long sys_userfaultfd(u32 flags);
 long sys_memfd_create(u64 name, u32 flags);
 long sys_socket(s32 family, s32 type, s32 protocol);
 long sys_socketpair(s32 family, s32 type, s32 protocol, u64 fds);
@@ -285,5 +286,6 @@ long sys_kinfo(u32 kind, s32 pid, u64 buf, u64 len);
 long sys_session_tty(s32 sid, s32 fg_pgid, u32 tty_nr);
 long sys_conn_cookie(s32 port_fd, s32 conn_fd, u64 cookie_out);
 long sys_kernel_file(u32 kind, s32 pid, u32 flags);
+long sys_pager_create(s32 port_fd, u64 user_pager);
 
 #endif

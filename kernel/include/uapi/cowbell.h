@@ -6,13 +6,16 @@
  * message to the port. The server receives it, copies from and to the memory that the message names
  * (and no other), and replies; the client sleeps meanwhile.
  *
- * This file stands alone: programs include it as it is. Every structure has fixed-size members and
- * explicit padding.
+ * This file and its two parts stand alone: programs include it as it is. Every structure has
+ * fixed-size members and explicit padding.
  */
 #ifndef UAPI_COWBELL_H
 #define UAPI_COWBELL_H
 
 #include <stdint.h>
+
+#include "cowbell_dax.h"
+#include "cowbell_pager.h"
 
 /* Call numbers. Each returns a value >= 0 or -errno, like every other call. */
 enum cb_syscall {
@@ -46,6 +49,9 @@ enum cb_syscall {
     /* (enum cb_kernel_file, pid, number or 0, O_ access mode and status flags) -> fd,
      * close-on-exec; user 0 only. For a file server to pass on with CB_REPLY_FD. */
     CB_SYS_KERNEL_FILE = 1037,
+    /* (port, const struct cb_pager *) -> fd, close-on-exec: an object that the port's server is the
+     * pager of. Of its connection only PAGE_IN, WRITE_NOTIFY, WRITE_BACK and CLOSE come. */
+    CB_SYS_PAGER_CREATE = 1038,
     CB_SYS_END
 };
 
@@ -84,11 +90,13 @@ enum cb_op {
     CB_OP_STATAT = 7,
     /* args: command, argument; readable and writable memory as the command says. */
     CB_OP_IOCTL = 8,
-    /* args: size. With path_len > 0 the file is the one at that path (truncate(2)). */
+    /* args: size, limit. With path_len > 0 the file is the one at that path (truncate(2)), and must
+     * not grow beyond the limit, the sender's RLIMIT_FSIZE: else -EFBIG. */
     CB_OP_TRUNCATE = 9,
     /* args: mode, offset, length. */
     CB_OP_FALLOCATE = 10,
-    /* args: enum cb_fsync. */
+    /* args: enum cb_fsync. With CB_REPLY_FD the descriptor is that of the file's paged object: the
+     * kernel sends WRITE_BACK for all that was written, and then the client goes on. */
     CB_OP_FSYNC = 11,
     /* args: mode. */
     CB_OP_CHMOD = 12,
@@ -124,6 +132,9 @@ enum cb_op {
     CB_OP_GETCWD = 26,
     /* args: PROT_ bits, MAP_ flags; reply with CB_REPLY_FD, a memfd. */
     CB_OP_OBJECT = 27,
+    /* args: offset, SEEK_DATA or SEEK_HOLE -> the next data or hole from there on, -ENXIO. A server
+     * that does not know, -EOPNOTSUPP: the whole file is data. */
+    CB_OP_SEEK = 28,
     /* args[0]: id of a received message whose sender got a signal; args[1]: 1 if the sender is
      * gone and its memory revoked (a reply gives -ESRCH). No reply to this one; the server answers
      * the named message soon: partial result, -EINTR or -CB_ERESTARTSYS. */
@@ -134,6 +145,17 @@ enum cb_op {
     CB_OP_UMOUNT = 31,
     /* args: LOCK_ operation. */
     CB_OP_FLOCK = 32,
+    /* Of a paged object; args: offset, length in bytes, whole pages. Writable memory: the pages,
+     * zero so far -> bytes filled from the first on; at least one page, but the last page of the
+     * object may be filled in part. Any error, and any other count, is a SIGBUS to the client. */
+    CB_OP_PAGE_IN = 33,
+    /* Of a paged object with CB_PAGER_TRACKS; args: offset, length: a clean page is about to be
+     * written through a shared mapping -> 0; an error is a SIGBUS to the client. */
+    CB_OP_WRITE_NOTIFY = 34,
+    /* The same; args: offset, length. Readable memory: pages that were written -> bytes taken,
+     * whole pages from the first on: those are clean. An error is what msync(2) or fsync(2) gives.
+     */
+    CB_OP_WRITE_BACK = 35,
     CB_OP_END
 };
 
@@ -314,6 +336,10 @@ enum cb_kinfo_kind {
     CB_KINFO_CPU_STATS = 13, /* struct cb_cpu_stats[]: one a CPU, in the order of their numbers */
     CB_KINFO_SMAPS = 14,     /* struct cb_vma_usage[]: as VMAS, with what the pages use */
     CB_KINFO_LOCKS = 15,     /* struct cb_lock_stats[]: one a kind of lock, in the locks' order */
+    /* No data: checks the invariants of the whole memory, while nobody else uses any, and panics if
+     * one is broken; 0 in a debug build, -ENOSYS in another, -EPERM but for user 0. */
+    CB_KINFO_VERIFY = 16,
+    CB_KINFO_EVENTS = 17, /* struct cb_vm_events */
     CB_KINFO_END
 };
 
@@ -326,60 +352,21 @@ enum cb_kernel_file {
     CB_KERNEL_FILE_PAGEMAP_FRAMES = 5, /* with them */
     CB_KERNEL_FILE_KPAGEFLAGS = 6,
     CB_KERNEL_FILE_KPAGECOUNT = 7,
-    CB_KERNEL_FILE_CLEAR_REFS = 8, /* /proc/pid/clear_refs */
+    CB_KERNEL_FILE_CLEAR_REFS = 8,          /* /proc/pid/clear_refs */
+    CB_KERNEL_FILE_USERFAULTFD = 9,         /* /dev/userfaultfd */
+    CB_KERNEL_FILE_USERFAULTFD_SYSCTL = 10, /* vm.unprivileged_userfaultfd: a digit */
+    CB_KERNEL_FILE_SYSCTL = 11, /* /proc/sys: enum cb_sysctl in the place of the pid; digits */
     CB_KERNEL_FILE_END
 };
 
-/*
- * Direct (DAX) devices: memory that is mapped as it is, with no copy of it anywhere. Commands of
- * ioctl(2) on /dev/dax<n>, and on the files that a server makes of its frames (4096 bytes each).
- *
- * A frame belongs to the device or to one file at a time. A file's page to which no frame was
- * granted is a hole: it reads as zeros, and a write to it through a shared mapping is a SIGBUS.
- */
-enum cb_dax_cow {
-    CB_DAX_COW_FILLS = 0,    /* the handler of a private write fault fills the new page */
-    CB_DAX_COW_INSTALLS = 1, /* and enters it by itself, too */
+enum cb_sysctl {
+    CB_SYSCTL_OVERCOMMIT_MEMORY = 0, /* vm.overcommit_memory: 0 to 2 */
+    CB_SYSCTL_OVERCOMMIT_RATIO = 1,  /* vm.overcommit_ratio, in percent; ends the next one */
+    CB_SYSCTL_OVERCOMMIT_KBYTES = 2, /* vm.overcommit_kbytes; 0: the ratio counts */
+    CB_SYSCTL_MAX_MAP_COUNT = 3,     /* vm.max_map_count */
+    CB_SYSCTL_MEMFD_NOEXEC = 4,      /* vm.memfd_noexec: 0 to 2 */
+    CB_SYSCTL_END
 };
-
-struct cb_dax_info {
-    uint64_t size; /* bytes */
-    uint32_t number;
-    uint32_t flags; /* CB_DAX_PERSISTENT */
-};
-
-#define CB_DAX_PERSISTENT 1u /* what is written there outlives the machine's power */
-
-/* Frames [frame, frame + count) of the device become pages [index, index + count) of the file. */
-struct cb_dax_grant {
-    uint64_t index;
-    uint64_t frame;
-    uint64_t count;
-    uint32_t flags; /* CB_DAX_ZERO */
-    uint32_t pad;
-};
-
-#define CB_DAX_ZERO 1u /* make them zero first */
-
-struct cb_dax_range {
-    uint64_t start; /* bytes, whole pages, [start, end) */
-    uint64_t end;
-};
-
-/* On a device: (struct cb_dax_info *) -> 0 */
-#define CB_DAX_INFO 0x80104401u
-/* On a device, user 0: (enum cb_dax_cow) -> descriptor of an empty file, close-on-exec. Its frames
- * come by grants and go by truncation, CB_DAX_REVOKE, or with its last user. */
-#define CB_DAX_CREATE 0x4402u
-/* On such a file: (const struct cb_dax_grant *) -> frames granted, the first ones. -EBUSY: another
- * file has the first, or somebody still refers to what was in it; -EEXIST: the page is no hole. */
-#define CB_DAX_GRANT 0x40204403u
-/* On such a file: (const struct cb_dax_range *) -> 0; the frames go back, private copies stay. */
-#define CB_DAX_REVOKE 0x40104404u
-
-_Static_assert(sizeof(struct cb_dax_info) == 16, "ABI");
-_Static_assert(sizeof(struct cb_dax_grant) == 32, "ABI");
-_Static_assert(sizeof(struct cb_dax_range) == 16, "ABI");
 
 #define CB_COMM_LEN   16
 #define CB_NAME_LEN   256
@@ -523,16 +510,18 @@ enum cb_fd_kind {
     CB_FD_INITRD = 8,
     CB_FD_SOCKET = 9,
     CB_FD_OTHER = 10,
+    CB_FD_USERFAULTFD = 11,
 };
 
 struct cb_fd_info {
     int32_t fd;
-    uint32_t kind;  /* enum cb_fd_kind */
-    uint32_t flags; /* access mode and status flags, with O_CLOEXEC if set */
-    uint32_t conn_flags;
+    uint32_t kind;       /* enum cb_fd_kind */
+    uint32_t flags;      /* access mode and status flags, with O_CLOEXEC if set */
+    uint32_t conn_flags; /* of a userfaultfd: its features */
     uint64_t pos;
-    uint64_t cookie;        /* connection */
-    uint64_t port;          /* connection, port: a number that no two living ports share */
+    uint64_t cookie;        /* connection; of a userfaultfd: faults that nobody has read */
+    uint64_t port;          /* connection, port: a number that no two living ports share; of a
+                             * userfaultfd: faults that wait */
     char name[CB_NAME_LEN]; /* NUL-terminated: what readlink(/proc/pid/fd/N) gives, or empty */
 };
 
@@ -583,6 +572,15 @@ struct cb_cpu_stats {
     uint64_t root_loads; /* changes of the page-table root (CR3) */
 };
 
+/* What has happened to memory since the start; pages unless said otherwise. */
+struct cb_vm_events {
+    uint64_t faults;       /* accesses, not pages */
+    uint64_t major_faults; /* of these, those that waited for a pager */
+    uint64_t lazy_free;    /* offered by MADV_FREE */
+    uint64_t lazy_freed;   /* taken of these */
+    uint64_t oom_kills;    /* processes */
+};
+
 /* How often a lock of one kind was not free when somebody came for it, since the start. */
 struct cb_lock_stats {
     char name[24]; /* NUL-terminated */
@@ -597,5 +595,6 @@ _Static_assert(sizeof(struct cb_mem_info) == 80, "ABI");
 _Static_assert(sizeof(struct cb_sys_info) == 72 + 32 * CB_CPUS_MAX, "ABI");
 _Static_assert(sizeof(struct cb_cpu_stats) == 56, "ABI");
 _Static_assert(sizeof(struct cb_lock_stats) == 32, "ABI");
+_Static_assert(sizeof(struct cb_vm_events) == 40, "ABI");
 
 #endif

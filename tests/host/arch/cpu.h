@@ -7,8 +7,9 @@
 
 #define MAX_CPUS 64
 
-struct thread;
+struct cpu_features;
 struct mm;
+struct thread;
 
 /* Set by tests. */
 extern u32 fake_cpu;

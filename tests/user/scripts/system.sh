@@ -24,6 +24,7 @@ awk '/^(Name|Threads|TracerPid|Umask)/' /proc/self/status
 grep -c stack /proc/self/maps
 pidof nothing; echo "status $?"
 sleep 50 & p=$!
+until [ "$(cat /proc/$p/comm)" = sleep ]; do :; done
 pidof sleep | grep -cw $p
 cat /proc/$p/comm
 kill $p; wait $p 2>/dev/null; echo "status $?"

@@ -7,6 +7,7 @@
 #include <image.h>
 #include "data.h"
 #include "dax.h"
+#include "paged.h"
 
 #define BLOCK_SIZE       512u
 #define CHECK_SPACE_STEP (1u << 20)
@@ -38,7 +39,11 @@ int data_make_memfd(struct node *file)
         return dax_data_open(file);
     }
     if (file->data.fd >= 0) {
-        return 0;
+        int error = file->data.is_image ? paged_settle(file) : 0;
+        if (error == 0) {
+            file->data.is_image = false;
+        }
+        return error;
     }
     int fd = memfd_create("file", MFD_CLOEXEC);
     if (fd < 0) {
@@ -117,7 +122,13 @@ int data_prepare_write(struct node *file, uint64_t offset, uint64_t *len)
 
 int data_share(struct node *file, bool may_be_written)
 {
-    return may_be_written && dax_has(file) ? dax_data_share(file) : data_make_memfd(file);
+    if (dax_has(file)) {
+        return may_be_written ? dax_data_share(file) : dax_data_open(file);
+    }
+    if (may_be_written || !file->data.is_image || !paged_can(file)) {
+        return data_make_memfd(file);
+    }
+    return file->data.fd >= 0 ? 0 : paged_open(file);
 }
 
 int data_sync(struct node *file)
@@ -161,14 +172,29 @@ uint64_t data_blocks(const struct node *file)
     if (dax_has(file)) {
         return dax_data_blocks(file);
     }
-    if (file->data.fd >= 0 && fstat(file->data.fd, &st) == 0) {
-        return (uint64_t)st.st_blocks;
-    }
     if (!file->data.is_image) {
-        return 0;
+        return file->data.fd >= 0 && fstat(file->data.fd, &st) == 0 ? (uint64_t)st.st_blocks : 0;
     }
     uint64_t pages = (file->size + FS_PAGE_SIZE - 1) / FS_PAGE_SIZE;
     return pages * (FS_PAGE_SIZE / BLOCK_SIZE);
+}
+
+int64_t data_seek(const struct node *file, uint64_t offset, int whence)
+{
+    if (dax_has(file)) {
+        return -EOPNOTSUPP;
+    }
+    if (offset >= file->size) {
+        return -ENXIO;
+    }
+    if (file->data.is_image) {
+        return (int64_t)(whence == SEEK_DATA ? offset : file->size);
+    }
+    if (file->data.fd < 0) {
+        return whence == SEEK_DATA ? -ENXIO : (int64_t)offset;
+    }
+    off_t found = lseek(file->data.fd, (off_t)offset, whence);
+    return found < 0 ? -errno : found;
 }
 
 void data_release(struct node *file)

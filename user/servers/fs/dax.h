@@ -41,10 +41,12 @@ struct daxfs {
     uint64_t nr_free;
     uint64_t nr_pending;
     uint64_t next_frame; /* where to look for a free one first */
-    uint64_t generation; /* of the newest table */
+    uint64_t generation; /* of the newest table, or of an attempt to write a newer one */
+    unsigned newest;     /* which table that is; the other one is written next */
     bool is_dirty;       /* there are changes that it does not have */
-    bool is_closing;     /* frames are not given back any more */
-    char source[16];     /* for /proc/mounts */
+    bool has_failed; /* and they did not fit into one: it is tried again after the next change */
+    bool is_closing; /* frames are not given back any more */
+    char source[16]; /* for /proc/mounts */
 };
 
 /* --- dax_mount.c ------------------------------------------------------------------------------ */
@@ -66,7 +68,7 @@ int dax_unmount(struct mount *mount);
 /** dax_save_all() - write back what has changed on all mounts. Return: 0, or the first error. */
 int dax_save_all(void);
 
-/** dax_is_any_dirty() - is there something to write back? */
+/** dax_is_any_dirty() - is there something to write back, as far as is known? */
 bool dax_is_any_dirty(void);
 
 /** dax_touch() - the node, or what it holds, has changed. */
@@ -74,6 +76,7 @@ static inline void dax_touch(const struct node *node)
 {
     if (node->mount->dax != NULL) {
         node->mount->dax->is_dirty = true;
+        node->mount->dax->has_failed = false;
     }
 }
 

@@ -73,12 +73,12 @@ static int claim_tables(struct daxfs *daxfs)
     if (daxfs->table_fd < 0) {
         return daxfs->table_fd;
     }
+    if (ftruncate(daxfs->table_fd, (off_t)daxfs->tables_size) != 0) {
+        return -errno;
+    }
     long count = cb_dax_grant(daxfs->table_fd, &grant);
     if (count != (long)grant.count) {
         return count < 0 ? (int)count : -EBUSY;
-    }
-    if (ftruncate(daxfs->table_fd, (off_t)daxfs->tables_size) != 0) {
-        return -errno;
     }
     void *tables =
         mmap(NULL, daxfs->tables_size, PROT_READ | PROT_WRITE, MAP_SHARED, daxfs->table_fd, 0);
@@ -123,6 +123,7 @@ static int load_newest(struct daxfs *daxfs)
         return which;
     }
     daxfs->generation = super->tables[which].generation;
+    daxfs->newest = (unsigned)which;
     return dax_load(daxfs, daxfs->tables + dax_table_at(super, (unsigned)which),
                     super->tables[which].length);
 }
@@ -258,7 +259,7 @@ int dax_save_all(void)
 bool dax_is_any_dirty(void)
 {
     for (unsigned i = 0; i < DEVICES_MAX; i++) {
-        if (mounted[i] != NULL && mounted[i]->is_dirty) {
+        if (mounted[i] != NULL && mounted[i]->is_dirty && !mounted[i]->has_failed) {
             return true;
         }
     }

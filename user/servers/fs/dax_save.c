@@ -70,7 +70,7 @@ int dax_save(struct daxfs *daxfs)
 {
     struct dax_super *super = (struct dax_super *)daxfs->tables;
     uint64_t generation = daxfs->generation + 1;
-    unsigned which = generation % 2;
+    unsigned which = 1 - daxfs->newest;
     struct dax_writer writer = {
         .bytes = daxfs->tables + dax_table_at(super, which),
         .size = super->table_frames * DAX_FRAME_SIZE,
@@ -80,6 +80,7 @@ int dax_save(struct daxfs *daxfs)
     daxfs->generation = generation;
     write_tree(daxfs, &writer);
     if (writer.is_full) {
+        daxfs->has_failed = true;
         return -ENOSPC;
     }
     table.length = writer.used;
@@ -92,6 +93,7 @@ int dax_save(struct daxfs *daxfs)
     if (fsync(daxfs->table_fd) != 0) {
         return -errno;
     }
+    daxfs->newest = which;
     daxfs->is_dirty = false;
     dax_settle(daxfs);
     return 0;

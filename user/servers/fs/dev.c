@@ -47,6 +47,7 @@ static const struct device devices[] = {
     {"tty", 5, 0, 0666, DEVICE_TERMINAL, 0, 0},
     {"console", 5, 1, 0600, DEVICE_TERMINAL, 0, 0},
     {"ttyS0", 4, 64, 0600, DEVICE_TERMINAL, 0, 0},
+    {"userfaultfd", 10, 126, 0600, DEVICE_KERNEL, CB_KERNEL_FILE_USERFAULTFD, 0},
     {"gup_test", 10, 240, 0600, DEVICE_KERNEL, CB_KERNEL_FILE_GUP_TEST, 0},
     {"dax0", 252, 0, 0600, DEVICE_KERNEL, CB_KERNEL_FILE_DAX, 0},
     {"dax1", 252, 1, 0600, DEVICE_KERNEL, CB_KERNEL_FILE_DAX, 1},

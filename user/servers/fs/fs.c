@@ -144,6 +144,18 @@ int fs_create_child(struct node *dir, const struct caller *caller, const char *n
     return 0;
 }
 
+int fs_make_directory(struct node *parent, const char *name, uint32_t mode, struct node **out)
+{
+    const struct caller root = {0};
+    struct node *found;
+
+    if (parent->ops->lookup(parent, &root, name, strlen(name), &found) == 0) {
+        *out = found;
+        return node_is_dir(found) ? 0 : -ENOTDIR;
+    }
+    return fs_create_child(parent, &root, name, strlen(name), S_IFDIR | mode, out);
+}
+
 void fs_hand_over(struct cb_request *request, int fd)
 {
     request->reply.flags = CB_REPLY_FD;

@@ -56,6 +56,12 @@ int fs_may_create(const struct node *dir, const struct caller *caller);
 int fs_create_child(struct node *dir, const struct caller *caller, const char *name,
                     size_t name_len, uint32_t mode, struct node **out);
 
+/**
+ * fs_make_directory() - the directory of this name in @parent, which is made unless it is there.
+ * Return: 0 and the held node, -ENOTDIR, or what fs_create_child() says.
+ */
+int fs_make_directory(struct node *parent, const char *name, uint32_t mode, struct node **out);
+
 /** fs_new_node() - as fs_create_child(), without a name. Return: NULL without memory. */
 struct node *fs_new_node(struct node *dir, const struct caller *caller, uint32_t mode);
 
@@ -67,6 +73,7 @@ int64_t op_truncate(struct cb_request *request);
 int64_t op_fallocate(struct cb_request *request);
 int64_t op_fsync(struct cb_request *request);
 int64_t op_object(struct cb_request *request);
+int64_t op_seek(struct cb_request *request);
 int64_t op_ioctl(struct cb_request *request);
 int64_t op_getdents(struct cb_request *request);
 int64_t op_stat(struct cb_request *request);

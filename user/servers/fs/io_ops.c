@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "access.h"
 #include "data.h"
 #include "dax.h"
@@ -12,11 +13,34 @@
 #include "fs.h"
 #include "generated.h"
 
-#define INLINE_REPLY_MAX 4096u /* at most this much goes with the reply itself */
+#define CHUNK 65536u
 
 static uint64_t smaller(uint64_t first, uint64_t second)
 {
     return first < second ? first : second;
+}
+
+/* A piece goes with the reply itself; longer ones in front of it. */
+static int64_t read_image(struct cb_request *request, const struct node *node, uint64_t offset,
+                          uint64_t len)
+{
+    static uint8_t bytes[CHUNK];
+    uint64_t done = 0;
+
+    while (done < len) {
+        long got = data_read_image(node, offset + done, bytes, smaller(len - done, CHUNK));
+        if (got > 0 && done == 0 && (uint64_t)got == len) {
+            return cb_request_data(request, bytes, (size_t)got);
+        }
+        if (got > 0) {
+            got = cb_msg_write(request->port, request->msg->id, done, bytes, (size_t)got);
+        }
+        if (got <= 0) {
+            return done > 0 ? (int64_t)done : got;
+        }
+        done += (uint64_t)got;
+    }
+    return (int64_t)done;
 }
 
 static int64_t read_regular(struct cb_request *request, struct node *node, uint64_t offset,
@@ -26,10 +50,8 @@ static int64_t read_regular(struct cb_request *request, struct node *node, uint6
         return 0;
     }
     len = smaller(len, node->size - offset);
-    if (node->data.fd < 0 && node->data.is_image && len <= INLINE_REPLY_MAX) {
-        static uint8_t bytes[INLINE_REPLY_MAX];
-        long got = data_read_image(node, offset, bytes, len);
-        return got < 0 ? got : cb_request_data(request, bytes, (size_t)got);
+    if (data_is_image(node)) {
+        return read_image(request, node, offset, len);
     }
     int error = data_make_memfd(node);
     if (error != 0) {
@@ -162,6 +184,7 @@ static int truncate_node(struct node *node, const struct caller *caller, uint64_
 
 static int truncate_by_path(struct cb_request *request, const struct caller *caller, uint64_t size)
 {
+    uint64_t limit = request->msg->args[1];
     struct node *node;
 
     int error = fs_target(request, caller, WALK_FOLLOW, &node);
@@ -172,6 +195,9 @@ static int truncate_by_path(struct cb_request *request, const struct caller *cal
         error = node_is_dir(node) ? -EISDIR : -EINVAL;
     } else {
         error = access_check(node, caller, ACCESS_WRITE);
+    }
+    if (error == 0 && size > node->size && size > limit) {
+        error = -EFBIG;
     }
     if (error == 0) {
         error = truncate_node(node, caller, size);
@@ -252,6 +278,22 @@ int64_t op_fsync(struct cb_request *request)
         return -EINVAL;
     }
     return file->node->ops == &tree_node_ops ? data_sync(file->node) : 0;
+}
+
+int64_t op_seek(struct cb_request *request)
+{
+    const struct cb_msg *msg = request->msg;
+    struct open_file *file = fs_open_file(request);
+    int whence = (int)msg->args[1];
+
+    if (file == NULL) {
+        return -EBADF;
+    }
+    if (!S_ISREG(file->node->mode) || file->node->ops != &tree_node_ops ||
+        (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+        return -EOPNOTSUPP;
+    }
+    return data_seek(file->node, msg->args[0], whence);
 }
 
 int64_t op_object(struct cb_request *request)

@@ -73,6 +73,7 @@ int mount_create(const char *type, struct node *covered, const char *point, uint
     if (mount == NULL) {
         return -ENOMEM;
     }
+    mount->refs = 1;
     mount->type = kind->shown_type;
     mount->source = kind->source;
     mount->options = kind->options;
@@ -89,8 +90,7 @@ int mount_create(const char *type, struct node *covered, const char *point, uint
     }
     if (error != 0) {
         node_put(mount->root);
-        free(mount->point);
-        free(mount);
+        mount_put(mount);
         return error;
     }
     if (covered != NULL) {
@@ -128,9 +128,17 @@ int mount_remove(struct node *root)
     mount->covered->dir.mounted = NULL;
     node_put(mount->covered);
     mount->covered = NULL;
-    /* The mount itself stays: nodes that outlive it still name it. */
     node_put(mount->root);
+    mount_put(mount);
     return 0;
+}
+
+void mount_put(struct mount *mount)
+{
+    if (--mount->refs == 0) {
+        free(mount->point);
+        free(mount);
+    }
 }
 
 struct mount *mount_first(void)

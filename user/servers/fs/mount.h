@@ -14,6 +14,7 @@ struct daxfs;
 
 struct mount {
     struct mount *next; /* in the order of mounting */
+    uint64_t refs;      /* its place in the table, and each of its nodes */
     const char *type;
     const char *source;
     const char *options;
@@ -40,6 +41,9 @@ int mount_create(const char *type, struct node *covered, const char *point, uint
 /** mount_remove() - unmount; -EINVAL: not the root of a mount, -EBUSY: in use, or holds names that
  *  are nowhere else. */
 int mount_remove(struct node *root);
+
+/** mount_put() - one reference less; the last one frees the mount. */
+void mount_put(struct mount *mount);
 
 /** mount_first() - the mounts, oldest first, through mount.next. */
 struct mount *mount_first(void);

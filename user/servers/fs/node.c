@@ -24,6 +24,7 @@ struct node *node_create_with(const struct node_ops *ops, struct mount *mount, u
     }
     node->ops = ops;
     node->mount = mount;
+    mount->refs++;
     node->refs = 1;
     node->mode = mode;
     node->atime = node_now();
@@ -66,6 +67,7 @@ void node_put(struct node *node)
     if (node->ops->release != NULL) {
         node->ops->release(node);
     }
+    mount_put(node->mount);
     free(node);
     nr_nodes--;
 }

@@ -86,6 +86,8 @@ struct node_ops {
     void (*release)(struct node *node);
 };
 
+struct sys_setting;
+
 struct directory {
     struct entry **slots; /* ascending sequence; NULL where an entry was removed */
     size_t nr_slots;
@@ -107,9 +109,9 @@ struct dax_content {
 
 /* A regular file's bytes: nothing yet, a part of the initial image, a memfd, or a direct file. */
 struct file_data {
-    int fd; /* memfd or direct file of exactly node.size bytes, or -1 */
+    int fd; /* memfd, paged or direct file of exactly node.size bytes, or -1 */
     struct dax_content dax;
-    bool is_image;        /* with fd -1: the bytes are in the initial image */
+    bool is_image;        /* the bytes are in the initial image; a descriptor is a paged one's */
     uint64_t image_start; /* from here on */
 };
 
@@ -143,6 +145,7 @@ struct node {
         char *target;
         struct fifo *fifo;
         struct proc_key proc;
+        struct sys_setting *setting;
     };
 };
 

@@ -9,6 +9,9 @@
 #define MAX_CHUNKS 4096u
 #define NO_SLOT    UINT32_MAX
 
+/* The uppermost bit of a cookie is never set: it marks those of paged objects (paged.h). */
+#define GENERATION_MAX INT32_MAX
+
 static struct open_file *chunks[MAX_CHUNKS];
 static uint32_t nr_slots;
 static uint32_t first_free = NO_SLOT;
@@ -105,7 +108,7 @@ void open_file_close(uint64_t cookie)
     }
     text_free(&file->content);
     file->node = NULL;
-    file->generation++;
+    file->generation = file->generation % GENERATION_MAX + 1;
     file->next_free = first_free;
     first_free = (uint32_t)cookie;
     node_put(node);

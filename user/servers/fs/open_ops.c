@@ -10,6 +10,7 @@
 #include "fifo.h"
 #include "fs.h"
 #include "mount.h"
+#include "paged.h"
 
 #ifndef O_PATH
 #define O_PATH 010000000
@@ -336,6 +337,9 @@ int64_t op_open(struct cb_request *request)
 
 int64_t op_close(struct cb_request *request)
 {
-    open_file_close(request->msg->cookie);
+    /* A paged object that is gone leaves nothing behind here. */
+    if (!paged_is_cookie(request->msg->cookie)) {
+        open_file_close(request->msg->cookie);
+    }
     return 0;
 }

@@ -8,6 +8,10 @@
 #include "mount.h"
 #include "proc.h"
 
+/* Of every userfaultfd: its version, and a bit for each command. */
+#define UFFD_API_NUMBER 0xaau
+#define UFFD_ALL_IOCTLS 0x80000000000001ffull
+
 static int find_fd(const struct proc_key *key, struct cb_fd_info *info)
 {
     void *records;
@@ -106,5 +110,10 @@ int proc_fdinfo(const struct proc_key *key, const struct caller *caller, struct 
     text_printf(text, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n",
                 (unsigned long long)info.pos, info.flags, node != NULL ? node->mount->minor : 0,
                 (unsigned long long)(node != NULL ? node->ino : 0));
+    if (info.kind == CB_FD_USERFAULTFD) {
+        text_printf(text, "pending:\t%llu\ntotal:\t%llu\nAPI:\t%x:%x:%llx\n",
+                    (unsigned long long)info.cookie, (unsigned long long)info.port, UFFD_API_NUMBER,
+                    info.conn_flags, UFFD_ALL_IOCTLS);
+    }
     return 0;
 }

@@ -67,6 +67,18 @@ int proc_meminfo(const struct proc_key *key, const struct caller *caller, struct
     return 0;
 }
 
+static void append_events(struct text *text)
+{
+    struct cb_vm_events events;
+
+    if (cb_kinfo(CB_KINFO_EVENTS, 0, &events, sizeof(events)) == (long)sizeof(events)) {
+        text_printf(text, "pglazyfree %lu\npgfault %lu\npgmajfault %lu\npglazyfreed %lu\n",
+                    (unsigned long)events.lazy_free, (unsigned long)events.faults,
+                    (unsigned long)events.major_faults, (unsigned long)events.lazy_freed);
+        text_printf(text, "oom_kill %lu\n", (unsigned long)events.oom_kills);
+    }
+}
+
 int proc_vmstat(const struct proc_key *key, const struct caller *caller, struct text *text)
 {
     struct cb_mem_info info;
@@ -86,5 +98,6 @@ int proc_vmstat(const struct proc_key *key, const struct caller *caller, struct 
                 (unsigned long)(info.kernel_stacks / 1024),
                 (unsigned long)(info.page_tables / FS_PAGE_SIZE));
     text_printf(text, "pswpin 0\npswpout 0\n");
+    append_events(text);
     return 0;
 }

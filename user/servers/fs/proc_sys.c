@@ -1,5 +1,6 @@
 /* /proc/sys: what programs ask for. Values that Cowbell cannot change are read-only. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,15 @@ static long write_hostname(const char *line)
     return sethostname(line, strlen(line)) == 0 ? 0 : -errno;
 }
 
+/* What can be dropped goes by itself when memory is short. */
+static long write_drop_caches(const char *line)
+{
+    char *end;
+    long what = strtol(line, &end, 10);
+
+    return end != line && *end == '\0' && what >= 1 && what <= 4 ? 0 : -EINVAL;
+}
+
 static void read_release(struct text *text)
 {
     struct utsname name;
@@ -101,9 +111,19 @@ static const struct sysctl overflow_id = {.value = "65534"};
 static const struct sysctl last_cap = {.value = "40"};
 static const struct sysctl groups_max = {.value = "65536"};
 static const struct sysctl core_pattern = {.value = "core"};
-static const struct sysctl map_count = {.value = "65530"};
+static const struct sysctl map_count = {.file = CB_KERNEL_FILE_SYSCTL,
+                                        .number = CB_SYSCTL_MAX_MAP_COUNT};
 static const struct sysctl min_addr = {.value = "65536"};
-static const struct sysctl overcommit_ratio = {.value = "50"};
+static const struct sysctl overcommit_memory = {.file = CB_KERNEL_FILE_SYSCTL,
+                                                .number = CB_SYSCTL_OVERCOMMIT_MEMORY};
+static const struct sysctl overcommit_ratio = {.file = CB_KERNEL_FILE_SYSCTL,
+                                               .number = CB_SYSCTL_OVERCOMMIT_RATIO};
+static const struct sysctl overcommit_kbytes = {.file = CB_KERNEL_FILE_SYSCTL,
+                                                .number = CB_SYSCTL_OVERCOMMIT_KBYTES};
+static const struct sysctl memfd_noexec = {.file = CB_KERNEL_FILE_SYSCTL,
+                                           .number = CB_SYSCTL_MEMFD_NOEXEC};
+static const struct sysctl drop_caches = {.value = "0", .write = write_drop_caches};
+static const struct sysctl unprivileged_uffd = {.file = CB_KERNEL_FILE_USERFAULTFD_SYSCTL};
 static const struct sysctl file_max = {.value = "9223372036854775807"};
 static const struct sysctl nr_open = {.value = "1048576"};
 static const struct sysctl pipe_max = {.value = "1048576"};
@@ -153,17 +173,19 @@ static const struct proc_entry kernel_entries[] = {
 };
 
 static const struct proc_entry vm_entries[] = {
+    SYSCTL_RW("drop_caches", drop_caches),
     SYSCTL("legacy_va_layout", zero),
-    SYSCTL("max_map_count", map_count),
+    SYSCTL_RW("max_map_count", map_count),
+    SYSCTL_RW("memfd_noexec", memfd_noexec),
     SYSCTL("mmap_min_addr", min_addr),
     SYSCTL("nr_hugepages", zero),
     SYSCTL("nr_overcommit_hugepages", zero),
-    SYSCTL("overcommit_kbytes", zero),
-    SYSCTL("overcommit_memory", zero),
-    SYSCTL("overcommit_ratio", overcommit_ratio),
+    SYSCTL_RW("overcommit_kbytes", overcommit_kbytes),
+    SYSCTL_RW("overcommit_memory", overcommit_memory),
+    SYSCTL_RW("overcommit_ratio", overcommit_ratio),
     SYSCTL("panic_on_oom", zero),
     SYSCTL("swappiness", zero),
-    SYSCTL("unprivileged_userfaultfd", zero),
+    SYSCTL_RW("unprivileged_userfaultfd", unprivileged_uffd),
     {0},
 };
 
@@ -181,18 +203,61 @@ const struct proc_entry proc_sys_entries[] = {
     {0},
 };
 
+/* The kernel's file is opened for the server; who may open this one is its own mode's matter. */
+static int read_kernel(const struct sysctl *sysctl, struct text *text)
+{
+    char value[64];
+    int fd = cb_kernel_file(sysctl->file, sysctl->number, O_RDONLY);
+
+    if (fd < 0) {
+        return fd;
+    }
+    ssize_t len = read(fd, value, sizeof(value));
+    int error = len < 0 ? -errno : 0;
+    if (len > 0) {
+        text_append(text, value, (size_t)len);
+    }
+    close(fd);
+    return error;
+}
+
+static long write_kernel(const struct sysctl *sysctl, const char *line)
+{
+    int fd = cb_kernel_file(sysctl->file, sysctl->number, O_WRONLY);
+
+    if (fd < 0) {
+        return fd;
+    }
+    long result = write(fd, line, strlen(line)) < 0 ? -errno : 0;
+    close(fd);
+    return result;
+}
+
+/* A number may stand between spaces. */
+static const char *number_of(char *line)
+{
+    char *start = line + strspn(line, " \t");
+
+    start[strcspn(start, " \t")] = '\0';
+    return start;
+}
+
 int proc_sysctl_read(const struct proc_key *key, const struct caller *caller, struct text *text)
 {
     const struct sysctl *sysctl = key->entry->sysctl;
 
     (void)caller;
-    if (sysctl->value != NULL) {
+    int error = 0;
+
+    if (sysctl->file != 0) {
+        error = read_kernel(sysctl, text);
+    } else if (sysctl->value != NULL) {
         text_printf(text, "%s", sysctl->value);
     } else {
         sysctl->read(text);
     }
     text_append(text, "\n", 1);
-    return 0;
+    return error;
 }
 
 long proc_sysctl_write(const struct proc_key *key, const char *bytes, size_t len)
@@ -200,13 +265,13 @@ long proc_sysctl_write(const struct proc_key *key, const char *bytes, size_t len
     const struct sysctl *sysctl = key->entry->sysctl;
     char line[LINE_MAX_LEN + 1];
 
-    if (sysctl->write == NULL) {
+    if (sysctl->write == NULL && sysctl->file == 0) {
         return -EACCES;
     }
     len = len < LINE_MAX_LEN ? len : LINE_MAX_LEN;
     memcpy(line, bytes, len);
     line[len] = '\0';
     line[strcspn(line, "\n")] = '\0';
-    long result = sysctl->write(line);
+    long result = sysctl->file != 0 ? write_kernel(sysctl, number_of(line)) : sysctl->write(line);
     return result < 0 ? result : (long)len;
 }

@@ -6,24 +6,13 @@
 #include "dev.h"
 #include "fs.h"
 #include "mount.h"
-
-static int make_directory(struct node *parent, const char *name, uint32_t mode, struct node **out)
-{
-    const struct caller root = {0};
-    struct node *found;
-
-    if (parent->ops->lookup(parent, &root, name, strlen(name), &found) == 0) {
-        *out = found;
-        return node_is_dir(found) ? 0 : -ENOTDIR;
-    }
-    return fs_create_child(parent, &root, name, strlen(name), S_IFDIR | mode, out);
-}
+#include "sys_setting.h"
 
 static int mount_below(struct node *parent, const char *name, const char *point, const char *type,
                        uint32_t mode, struct mount **mount)
 {
     struct node *dir;
-    int error = make_directory(parent, name, 0755, &dir);
+    int error = fs_make_directory(parent, name, 0755, &dir);
 
     if (error != 0) {
         return error;
@@ -51,16 +40,28 @@ static int mount_sys(struct node *root)
     struct mount *sys;
     struct mount *debug;
     struct node *kernel;
+    struct node *mm;
     int error = mount_below(root, "sys", "/sys", "sysfs", 0555, &sys);
 
     if (error == 0) {
-        error = make_directory(sys->root, "kernel", 0755, &kernel);
+        error = fs_make_directory(sys->root, "kernel", 0755, &kernel);
+    }
+    if (error != 0) {
+        return error;
+    }
+    error = mount_below(kernel, "debug", "/sys/kernel/debug", "debugfs", 0700, &debug);
+    if (error == 0) {
+        error = dev_add(debug->root, "gup_test");
     }
     if (error == 0) {
-        error = mount_below(kernel, "debug", "/sys/kernel/debug", "debugfs", 0700, &debug);
-        node_put(kernel);
+        error = fs_make_directory(kernel, "mm", 0755, &mm);
     }
-    return error == 0 ? dev_add(debug->root, "gup_test") : error;
+    if (error == 0) {
+        error = sys_setting_populate(mm);
+        node_put(mm);
+    }
+    node_put(kernel);
+    return error;
 }
 
 /* A direct device that holds something else is left alone: whoever knows it mounts it. */
@@ -103,7 +104,7 @@ int fs_mount_standard(void)
         error = mount_dax(root);
     }
     if (error == 0) {
-        error = make_directory(root, "tmp", 01777, &tmp);
+        error = fs_make_directory(root, "tmp", 01777, &tmp);
     }
     if (error == 0) {
         tmp->mode = S_IFDIR | 01777;

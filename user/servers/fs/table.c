@@ -1,5 +1,6 @@
 /* Which handler answers which operation. */
 #include "fs.h"
+#include "paged.h"
 
 const struct cb_op_entry fs_ops[CB_OP_END] = {
     [CB_OP_OPEN] = {op_open},         [CB_OP_CLOSE] = {op_close},
@@ -17,5 +18,6 @@ const struct cb_op_entry fs_ops[CB_OP_END] = {
     [CB_OP_STATFS] = {op_statfs},     [CB_OP_GETCWD] = {op_getcwd},
     [CB_OP_OBJECT] = {op_object},     [CB_OP_INTERRUPT] = {op_interrupt},
     [CB_OP_MOUNT] = {op_mount},       [CB_OP_UMOUNT] = {op_umount},
-    [CB_OP_FLOCK] = {op_flock},
+    [CB_OP_FLOCK] = {op_flock},       [CB_OP_PAGE_IN] = {op_page_in},
+    [CB_OP_SEEK] = {op_seek},
 };

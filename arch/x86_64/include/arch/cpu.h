@@ -21,6 +21,7 @@
 
 #include <lib/types.h>
 #include <lib/compiler.h>
+#include <mm/tlb_slots.h>
 
 struct thread;
 struct mm;
@@ -33,7 +34,8 @@ struct cpu_stats {
     u64 nr_ipis_received;
     u64 nr_tlb_page_flushes;
     u64 nr_tlb_full_flushes;
-    u64 nr_mm_switches; /* loads of the page-table root */
+    u64 nr_mm_switches;    /* loads of another page-table root */
+    u64 nr_switch_flushes; /* of these, those that forgot the translations under its tag */
 };
 
 /**
@@ -55,6 +57,7 @@ struct cpu {
     bool interrupted_user;  /* [c] the interrupt that is handled came from user mode */
     u64 nmi_request;        /* [x] what a sender of an NMI wants: enum nmi_request bits */
     struct cpu_stats stats; /* [c] */
+    struct tlb_slots tlb;   /* [c] whose translations are kept, one PCID each */
 };
 
 /** this_cpu() - the record of the CPU that runs the caller; interrupts off or a pinned thread. */

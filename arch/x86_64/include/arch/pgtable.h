@@ -341,6 +341,18 @@ static inline struct pte pte_union(struct pte a, struct pte b)
     return (struct pte){a.bits | b.bits};
 }
 
+/** pte_intersection() - every bit that both have: to clear the same bits of many entries. */
+static inline struct pte pte_intersection(struct pte a, struct pte b)
+{
+    return (struct pte){a.bits & b.bits};
+}
+
+/** pte_all() - no entry, but what others make of it is a mask for pte_intersection(). */
+static inline struct pte pte_all(void)
+{
+    return (struct pte){~0ull};
+}
+
 /* Entries without a page in place. */
 
 static inline struct pte pte_make_swap(u64 slot)
@@ -419,5 +431,8 @@ static inline u64 pte_table_phys(struct pte pte)
  * @root: direct-map address of the table
  */
 void arch_init_user_root(struct pte *root);
+
+/** arch_clear_user_root() - make a root table that nobody uses any more all zero again. */
+void arch_clear_user_root(struct pte *root);
 
 #endif

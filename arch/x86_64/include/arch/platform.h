@@ -146,6 +146,13 @@ void watchdog_nmi(struct trapframe *tf);
 /** page_fault_entry() - resolve a page fault; interrupts as in the interrupted code. */
 void page_fault_entry(struct trapframe *tf, u64 address, u32 access);
 
+/**
+ * arch_note_page_fault() - what the frame of the signal shows that the current thread gets for a
+ *                          page fault in user mode; called before the signal is raised.
+ * @access: enum page_fault_access
+ */
+void arch_note_page_fault(u64 address, u32 access);
+
 /* What the access was; the values are the machine's own error code (SDM 3A 4.7). */
 enum page_fault_access {
     PAGE_FAULT_PRESENT = 1 << 0, /* an entry was there but forbade it */

@@ -110,12 +110,24 @@ void arch_thread_exec(void);
 const void *arch_fpu_save_current(void);
 
 /**
- * arch_fpu_load_current() - replace the calling thread's FPU registers.
- * @state:  fpu_state_size bytes; checked: reserved bits of MXCSR and of the header
+ * arch_fpu_store_user() - write the calling thread's FPU registers to its memory.
+ * @to:  user address, a multiple of 64; arch_fpu_layout().size bytes from it are the user's half
  *
- * Return: 0, or -EINVAL if the CPU would refuse the image; the registers are then unchanged.
+ * Context: thread; may sleep. Return: 0 or -EFAULT.
  */
-MUST_CHECK int arch_fpu_load_current(const void *state);
+MUST_CHECK int arch_fpu_store_user(u64 to);
+
+/**
+ * arch_fpu_load_user() - replace the calling thread's FPU registers by an image in its memory.
+ * @from:      user address
+ * @features:  what to take of an XSAVE image, a part of arch_fpu_layout().features; the rest is
+ *             reset. 0: the image is FXSAVE's.
+ *
+ * Context: thread; may sleep.
+ * Return:  0, or -EFAULT if the image cannot be read or is impossible; the registers are then
+ * reset.
+ */
+MUST_CHECK int arch_fpu_load_user(u64 from, u64 features);
 
 /** arch_fpu_reset_current() - the calling thread's FPU registers become those after exec. */
 void arch_fpu_reset_current(void);
@@ -126,7 +138,7 @@ struct arch_fpu_layout {
     u64 features; /* XCR0 */
     bool has_xsave;
 };
-struct arch_fpu_layout arch_fpu_layout(void);
+const struct arch_fpu_layout *arch_fpu_layout(void);
 
 /** arch_prctl() - arch_prctl(2) for the calling thread. Return: 0, -EINVAL, -EPERM, -EFAULT. */
 long arch_prctl(int code, u64 address);

@@ -44,6 +44,30 @@ MUST_CHECK int arch_cmpxchg_user_u32(u32 *address, u32 expected, u32 desired, u3
 MUST_CHECK int arch_copy_user_string(char *to, const char *from, size_t max, size_t *copied);
 
 /**
+ * arch_xsave_user() - write the FPU registers of @features to a user's XSAVE area.
+ * @to: 64-byte aligned
+ *
+ * The image is in the standard format; bytes that the format leaves to software keep their values.
+ *
+ * Return: 0 or -EFAULT.
+ */
+MUST_CHECK int arch_xsave_user(void *to, u64 features);
+
+/** arch_fxsave_user() - the same for a CPU without XSAVE; @to is 16-byte aligned. */
+MUST_CHECK int arch_fxsave_user(void *to);
+
+/**
+ * arch_xrstor_user() - load the FPU registers of @features from a user's XSAVE area.
+ *
+ * Return: 0, or -EFAULT if the area cannot be read, is not aligned, or holds what the CPU refuses;
+ *         the registers are then undefined.
+ */
+MUST_CHECK int arch_xrstor_user(const void *from, u64 features);
+
+/** arch_fxrstor_user() - the same from an FXSAVE area, for x87 and SSE. */
+MUST_CHECK int arch_fxrstor_user(const void *from);
+
+/**
  * arch_fixup_exception() - continue after a kernel access to user memory that cannot be done.
  *
  * Return: has the interrupted instruction a fix-up? If not, the fault is a bug of the kernel.

@@ -70,6 +70,8 @@
 #define MFD_HUGETLB       0x0004u
 #define MFD_NOEXEC_SEAL   0x0008u
 #define MFD_EXEC          0x0010u
+#define MFD_HUGE_SHIFT    26 /* log2 of the size of a huge page stands here, or 0 */
+#define MFD_HUGE_MASK     0x3fu
 
 #define AT_FDCWD            (-100)
 #define AT_SYMLINK_NOFOLLOW 0x100

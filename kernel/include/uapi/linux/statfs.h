@@ -23,6 +23,7 @@ _Static_assert(sizeof(struct statfs) == 120, "ABI");
 
 #define TMPFS_MAGIC      0x01021994
 #define PIPEFS_MAGIC     0x50495045
+#define HUGETLBFS_MAGIC  0x958458f6
 #define ANON_INODE_MAGIC 0x09041934
 
 #endif

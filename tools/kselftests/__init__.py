@@ -1,0 +1,1 @@
+"""What `make kselftest` needs besides the runner."""
