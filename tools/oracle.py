@@ -17,6 +17,8 @@ from runner.report import Report, Suite
 DIVERGENCES = "tests/oracle/divergences"
 LINUX_APPEND = ("console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no5lvl "
                 "tsc_early_khz=2600000 rdinit=/init -- ")
+# Linux gives its first program 32 arguments at most.
+LINUX_MOST_PROGRAMS = 24
 
 
 def linux_machine(bzimage, initrd):
@@ -72,7 +74,8 @@ def compare(report, names, here, there, allowed):
 
 def compare_scripts(report, args, scripts):
     paths = [f"scripts/{name}" for name in scripts]
-    there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), paths)
+    there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), paths,
+                                LINUX_MOST_PROGRAMS)
     there = {name.split("/", 1)[1]: entry for name, entry in there.items()}
     if args.record:
         script_suites.record(there)
@@ -120,7 +123,8 @@ def main():
     if programs:
         here = user_suites.run_all(
             user_suites.cowbell_machine(args.kernel, args.initrd, 2, "1G", False), programs)
-        there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), programs)
+        there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), programs,
+                                    LINUX_MOST_PROGRAMS)
         compare(report, programs, here, there, divergences())
     scripts = [name for name in script_suites.names() if wants(name)]
     if scripts:

@@ -2,8 +2,9 @@
 """Check that every rule in tests/rules is cited by the tests that it asks for, and that the table in
 docs/rules.md says which: rules.py [--write]. Called by `make lint` and `make rules`.
 
-A test cites a rule in its name (J5_longterm_pins) or in the comment directly above it; those of
-section I as "rule I4".
+A test cites a rule in its name (J5_longterm_pins, rule_d5_and_d6_what) or in the comment directly
+above it; those of section I as "rule I4", those of sections A to G by name alone. Indented lines below
+a rule name further tests of it.
 """
 import argparse
 import glob
@@ -19,6 +20,9 @@ WANTED = {"both": ("kernel", "program"), "kernel": ("kernel",), "program": ("pro
 
 # The letter I alone is that of the design's invariants.
 CITED = re.compile(r"(?<![A-Za-z0-9])(HT|[HJKNOP]|rule I)([1-9][0-9]?)(?![A-Za-z0-9])")
+# rule_d5_and_d6_..., rule_c3_to_c6_...: sections A to G.
+IN_NAME = re.compile(r"rule_([a-g])([0-9]+)(?:_(and|to)_[a-g]([0-9]+))?_")
+ERRNO_TABLE = "tests/user/uffd_errno_table.h"
 # A macro at the left margin makes one test or several; its arguments begin with their names.
 MAKER = re.compile(r"^([A-Z][A-Z_]+)\(([^)\n]*)")
 SUITE = re.compile(r'^#define UTEST_SUITE "(\w+)"', re.MULTILINE)
@@ -39,6 +43,7 @@ class Rule:
     def __init__(self, name, where, text, reason):
         self.name, self.where, self.text, self.reason = name, where, text, reason
         self.tests = {"kernel": [], "program": []}
+        self.named = []  # in tests/rules itself
 
 
 def read_rules(problems):
@@ -46,6 +51,9 @@ def read_rules(problems):
     entries = []
     with open(RULES, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
+            if line.startswith("  ") and entries and isinstance(entries[-1], Rule):
+                entries[-1].named += line.split()
+                continue
             line = line.strip()
             if line.startswith("## "):
                 entries.append(line[3:])
@@ -68,13 +76,24 @@ def test_name(maker, arguments, suite):
         return name + "*" if maker.startswith("DIRECT") else name
     if maker.startswith("TEST") and len(words) > 1:
         return f"{words[0]}.{words[1]}"
-    if maker.startswith("TEST"):
+    if maker.startswith("TEST") or maker == "TABLE":
         return f"{suite}.{words[0]}"
     return f"{suite}.{words[-1]}_*"
 
 
+def rules_in_name(name):
+    """The rules of sections A to G that a name begins with."""
+    found = IN_NAME.match(name)
+    if not found:
+        return []
+    letter, first, joint, last = found.groups()
+    first, last = int(first), int(last or first)
+    numbers = range(first, last + 1) if joint == "to" else sorted({first, last})
+    return [f"{letter.upper()}{number}" for number in numbers]
+
+
 def citations(path):
-    """Yield (rule, name of the test) for each test of a file that cites one."""
+    """Yield (rules, name of the test) for each test of a file."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     found = SUITE.search(text)
@@ -92,8 +111,9 @@ def citations(path):
                 name = test_name(made.group(1), made.group(2), suite)
                 prefix = re.match(r"(?:(?:HT|[A-Z])\d+_)*", made.group(2).split(",")[0]).group(0)
                 cited = "\n".join(comment) + " " + prefix.replace("_", " ")
-                for letter, number in sorted(set(CITED.findall(cited))):
-                    yield letter.split()[-1] + number, name
+                rules = [letter.split()[-1] + number
+                         for letter, number in sorted(set(CITED.findall(cited)))]
+                yield rules + rules_in_name(name.split(".")[-1]), name
             comment = []
 
 
@@ -105,15 +125,41 @@ def listed_files(folder):
             if path in words or os.path.basename(path)[:-2] in words]
 
 
+def table_rows():
+    """The tests that the table of errors makes."""
+    with open(ERRNO_TABLE, encoding="utf-8") as file:
+        return [f"uffd_errno.{name}" for name in re.findall(r"^ *ROW\((\w+),", file.read(),
+                                                            re.MULTILINE)]
+
+
 def collect(rules, problems):
     by_name = {rule.name: rule for rule in rules}
+    tests = {kind: [] for kind in FOLDERS}
     for kind, folder in FOLDERS.items():
         for path in listed_files(folder):
-            for name, test in citations(path):
-                if name not in by_name:
-                    problems.append(f"{path}: {test} cites {name}, which is no rule in {RULES}")
-                elif test not in by_name[name].tests[kind]:
-                    by_name[name].tests[kind].append(test)
+            for cited, test in citations(path):
+                tests[kind].append(test)
+                for name in cited:
+                    if name not in by_name:
+                        problems.append(f"{path}: {test} cites {name}, which is no rule in {RULES}")
+                    elif test not in by_name[name].tests[kind]:
+                        by_name[name].tests[kind].append(test)
+    tests["program"] += table_rows()
+    for rule in rules:
+        for test in rule.named:
+            add_named(rule, test, tests, problems)
+
+
+def add_named(rule, test, tests, problems):
+    """A test that the rule's own lines name."""
+    for kind, names in tests.items():
+        is_there = test in names or (test.endswith(".*") and
+                                     any(name.startswith(test[:-1]) for name in names))
+        if is_there:
+            if test not in rule.tests[kind]:
+                rule.tests[kind].append(test)
+            return
+    problems.append(f"{RULES}: {rule.name} names {test}, which is no test")
 
 
 def cell(rule, kind):
@@ -122,7 +168,7 @@ def cell(rule, kind):
         return ", ".join(f"`{test}`" for test in tests)
     if rule.where == "later":
         return f"*later*: {rule.reason}" if kind == "kernel" else ""
-    return f"none: {rule.reason}" if rule.reason and kind == "program" else "none"
+    return f"none: {rule.reason}" if rule.reason else "none"
 
 
 def page(entries):

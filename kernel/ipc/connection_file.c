@@ -53,6 +53,8 @@ static s64 transfer(struct file *file, u32 op, struct iov_iter *iter, s64 *pos)
     msg->args[0] = (file->traits & FILE_SEEKABLE) ? (u64)*pos : STREAM_OFFSET;
     msg->args[1] = iov_count(iter);
     msg->args[2] = READ_ONCE(file->flags);
+    /* The kernel reads a program, and goes on from where it stands: no handler may come between. */
+    msg->is_killable = iter->kind == IOV_KERNEL && (file->traits & FILE_SEEKABLE) != 0;
     result = op == CB_OP_READ ? message_set_recv(msg, iter) : message_set_send(msg, iter);
     if (result == 0) {
         result = message_call(msg, file->private);
@@ -237,6 +239,8 @@ static int conn_get_object(struct file *file, u32 prot, u32 map_flags, struct vm
     if (result != 0) {
         return (int)result;
     }
+    /* No signal ends an mmap, nor an execve that has no way back. */
+    msg->is_killable = true;
     msg->args[0] = prot;
     msg->args[1] = map_flags;
     result = message_call(msg, file->private);

@@ -71,15 +71,13 @@ void path_put(char *path)
     }
 }
 
-/* The directory where a path starts, with a reference. */
-static int path_start(struct fs_context *fs, s32 dirfd, const char *path, struct file **out)
+/* The directory where a relative path starts, with a reference. */
+static int relative_start(struct fs_context *fs, s32 dirfd, struct file **out)
 {
     struct file *file = NULL;
     int error;
 
-    if (path[0] == '/') {
-        file = fs == NULL ? NULL : fs_get_root(fs);
-    } else if (dirfd == AT_FDCWD) {
+    if (dirfd == AT_FDCWD) {
         file = fs == NULL ? NULL : fs_get_cwd(fs);
     } else {
         error = fd_get(dirfd, &file);
@@ -96,6 +94,16 @@ static int path_start(struct fs_context *fs, s32 dirfd, const char *path, struct
     }
     *out = file;
     return 0;
+}
+
+/* The same for any path. */
+static int path_start(struct fs_context *fs, s32 dirfd, const char *path, struct file **out)
+{
+    if (path[0] != '/') {
+        return relative_start(fs, dirfd, out);
+    }
+    *out = fs == NULL ? NULL : fs_get_root(fs);
+    return *out == NULL ? -ENOENT : 0;
 }
 
 /* The root's cookie, if the server that resolves the path is the one that made it. */
@@ -209,6 +217,22 @@ static int open_finish(struct message *msg, struct file *file,
     return 0;
 }
 
+static s64 open_call(struct fs_context *fs, const struct path_open_request *request,
+                     struct message *msg)
+{
+    struct file *start = request->start;
+    int error = 0;
+
+    if (start != NULL) {
+        file_get(start);
+    } else if (request->resolve & CB_RESOLVE_IN_ROOT) {
+        error = relative_start(fs, request->dirfd, &start);
+    } else {
+        error = path_start(fs, request->dirfd, msg->path, &start);
+    }
+    return error != 0 ? error : path_follow(fs, start, msg);
+}
+
 int path_open_intent(struct fs_context *fs, const struct path_open_request *request,
                      struct file **out)
 {
@@ -231,12 +255,8 @@ int path_open_intent(struct fs_context *fs, const struct path_open_request *requ
     msg->args[0] = request->flags;
     msg->args[1] = request->mode;
     msg->args[2] = request->intent;
-    if (request->start != NULL) {
-        file_get(request->start);
-        result = path_follow(fs, request->start, msg);
-    } else {
-        result = path_call(fs, request->dirfd, msg);
-    }
+    msg->args[3] = request->resolve;
+    result = open_call(fs, request, msg);
     if (result < 0) {
         file_put(file);
     } else {

@@ -161,24 +161,21 @@ void rb_insert_at(struct rb_root *root, struct rb_node *node, struct rb_node *pa
 }
 
 /*
- * The next @count nodes of the chain as a tree, whose halves differ by one node at most: so only
- * the lowest level can be incomplete. Nodes at depth @red_depth, that level, are red; then every
- * way down meets the same number of black ones.
+ * The next @count nodes of the chain, one at least, as a tree. Its halves differ by one node at
+ * most, so only the lowest level can be incomplete. Nodes at depth @red_depth, that level, are red;
+ * then every way down meets the same number of black ones.
  */
 static struct rb_node *build_subtree(struct rb_node **next, u64 count, u32 red_depth,
                                      const struct rb_augment_ops *ops)
 {
     u64 nr_left = count / 2;
-
-    if (count == 0) {
-        return NULL;
-    }
-    struct rb_node *left = build_subtree(next, nr_left, red_depth - 1, ops);
+    u64 nr_right = count - nr_left - 1;
+    struct rb_node *left = nr_left != 0 ? build_subtree(next, nr_left, red_depth - 1, ops) : NULL;
     struct rb_node *node = *next;
 
     *next = node->right;
     node->left = left;
-    node->right = build_subtree(next, count - nr_left - 1, red_depth - 1, ops);
+    node->right = nr_right != 0 ? build_subtree(next, nr_right, red_depth - 1, ops) : NULL;
     node->parent_color = red_depth == 0 ? 0 : RB_BLACK;
     if (node->left != NULL) {
         set_parent(node->left, node);
@@ -197,7 +194,9 @@ void rb_build(struct rb_root *root, struct rb_node *first, u64 count,
     bool is_complete = (count & (count + 1)) == 0;
 
     ASSERT(root->node == NULL, "a tree is built where there is none");
-    root->node = build_subtree(&first, count, is_complete ? height : height - 1, ops);
+    if (count != 0) {
+        root->node = build_subtree(&first, count, is_complete ? height : height - 1, ops);
+    }
 }
 
 /*

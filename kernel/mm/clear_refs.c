@@ -28,6 +28,8 @@ static bool is_pinned(struct pte entry)
 static void clear_written(struct pt_cursor *cursor, u64 end, struct tlb_batch *batch)
 {
     struct pt_cursor at = *cursor;
+    u64 first = U64_MAX;
+    u64 last = 0;
 
     cursor_lock(&at);
     for (; at.addr < end; cursor_step(&at)) {
@@ -40,11 +42,15 @@ static void clear_written(struct pt_cursor *cursor, u64 end, struct tlb_batch *b
             cursor_set(&at, pte_without_soft_dirty(entry));
         } else if ((pte_is_soft_dirty(entry) || pte_is_writable(entry)) && !is_pinned(entry)) {
             cursor_clear_tracked(&at);
-            tlb_batch_add_range(batch, at.addr, at.addr + PAGE_SIZE);
+            first = min(first, at.addr);
+            last = at.addr;
         }
     }
     cursor_unlock(&at);
     *cursor = at;
+    if (first != U64_MAX) {
+        tlb_batch_add_range(batch, first, last + PAGE_SIZE);
+    }
 }
 
 /* A translation that stays cached only delays the bit's return; nobody relies on it. */

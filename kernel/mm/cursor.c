@@ -44,17 +44,26 @@ bool cursor_find(struct pt_cursor *cursor, struct mm *mm, u64 addr)
 int cursor_prepare(struct pt_cursor *cursor, struct mm *mm, u64 addr)
 {
     struct pte *entries = page_table_root(mm);
+    struct pte entry = pte_none();
 
     for (unsigned level = PT_LEVELS - 1; level > 0; level--) {
-        struct pte *entry = &entries[pt_index(addr, level)];
-        int error = page_table_extend(mm, entry, level - 1, addr);
+        struct pte *slot = &entries[pt_index(addr, level)];
 
-        if (error != 0) {
-            return error;
+        if (!pte_is_table(pte_load(slot))) {
+            int error = page_table_extend(mm, slot, level - 1, addr);
+
+            if (error != 0) {
+                return error;
+            }
         }
-        entries = page_table_entries(pte_load(entry));
+        entry = pte_load(slot);
+        ASSERT(pte_is_table(entry), "a table that a VMA needs is not freed under it");
+        entries = page_table_entries(entry);
     }
-    ASSERT(cursor_find(cursor, mm, addr), "a table that a VMA needs is not freed under it");
+    cursor->mm = mm;
+    cursor->addr = addr;
+    cursor->table = phys_to_page(pte_table_phys(entry));
+    cursor->slot = &entries[pt_index(addr, 0)];
     return 0;
 }
 
@@ -62,11 +71,6 @@ bool cursor_first(struct pt_cursor *cursor, struct mm *mm, u64 start, u64 end)
 {
     cursor->mm = mm;
     cursor->addr = start;
-    return cursor_resume(cursor, end);
-}
-
-bool cursor_resume(struct pt_cursor *cursor, u64 end)
-{
     while (cursor->addr < end) {
         unsigned level = cursor_walk(cursor);
 

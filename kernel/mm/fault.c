@@ -315,7 +315,7 @@ static ALWAYS_INLINE enum fault_step resolve_absent(struct vm_fault *vmf, enum f
     case FAULT_KIND_FILE_COPY:
         return fault_file_copy(vmf);
     case FAULT_KIND_PAGER_MISSING:
-        return fault_uffd(vmf, 0);
+        return fault_anon_missing(vmf);
     case FAULT_KIND_MARKER_POISON:
     case FAULT_KIND_MARKER_GUARD:
     case FAULT_KIND_MARKER_STALE:

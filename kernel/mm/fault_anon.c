@@ -50,9 +50,22 @@ enum fault_step fault_anon_zero(struct vm_fault *vmf)
     return vm_fault_install_anon(vmf, page);
 }
 
+enum fault_step fault_anon_missing(struct vm_fault *vmf)
+{
+    if ((vmf->flags & FAULT_FLAG_WRITE) && !vm_fault_prepare_anon(vmf)) {
+        return FAULT_STEP_OOM;
+    }
+    return fault_uffd(vmf, 0);
+}
+
+bool vm_fault_prepare_anon(struct vm_fault *vmf)
+{
+    return likely(vmf->vma->anon_vma != NULL) || anon_vma_prepare(vmf->vma) == 0;
+}
+
 struct page *vm_fault_new_page(struct vm_fault *vmf, enum new_page_content content)
 {
-    if (unlikely(vmf->vma->anon_vma == NULL) && anon_vma_prepare(vmf->vma) != 0) {
+    if (!vm_fault_prepare_anon(vmf)) {
         return NULL;
     }
     return page_alloc(0, content == NEW_PAGE_ZEROED ? ALLOC_USER | ALLOC_ZERO : ALLOC_USER);

@@ -23,7 +23,7 @@
 #define FAULT_AROUND_PAGES (FAULT_AROUND_BYTES / PAGE_SIZE)
 
 static ALWAYS_INLINE bool is_watched(const struct vm_fault *vmf);
-static bool must_ask_uffd(const struct vm_fault *vmf, int error, u32 *reason);
+static bool asks_uffd(const struct vm_fault *vmf, u64 index, u32 *reason);
 static enum fault_step map_hole(struct vm_fault *vmf);
 static enum fault_step fault_object_error(struct vm_fault *vmf, int error);
 static enum fault_step must_announce(struct vm_fault *vmf);
@@ -47,14 +47,8 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     int error;
 
     vmf->generation = object_generation(object);
-    if (is_watched(vmf)) {
-        error = object_get_page(object, index, OBJECT_FIND, &page);
-        if (error == 0) {
-            page_put(page);
-        }
-        if (must_ask_uffd(vmf, error, &reason)) {
-            return fault_uffd(vmf, reason);
-        }
+    if (is_watched(vmf) && asks_uffd(vmf, index, &reason)) {
+        return fault_uffd(vmf, reason);
     }
     error = object_get_page(object, index, OBJECT_CREATE, &page);
     if (error == -ENOENT && !(vmf->flags & FAULT_FLAG_WRITE)) {
@@ -101,11 +95,14 @@ static ALWAYS_INLINE bool is_watched(const struct vm_fault *vmf)
 }
 
 /* C18: a userfaultfd hears of a page that is not there, and of one that is. */
-static bool must_ask_uffd(const struct vm_fault *vmf, int error, u32 *reason)
+static bool asks_uffd(const struct vm_fault *vmf, u64 index, u32 *reason)
 {
     u64 flags = vmf->vma->flags;
+    struct page *page;
+    int error = object_get_page(vmf->vma->object, index, OBJECT_FIND, &page);
 
     if (error == 0) {
+        page_put(page);
         *reason = UFFD_PAGEFAULT_FLAG_MINOR;
         return flags & VM_UFFD_MINOR;
     }
@@ -203,25 +200,31 @@ static bool may_fault_around(const struct vm_fault *vmf)
 static void fault_around(struct vm_fault *vmf)
 {
     struct vma *vma = vmf->vma;
+    struct vm_object *object = vma->object;
     u64 start = max(ALIGN_DOWN(vmf->addr, FAULT_AROUND_BYTES), vma->start);
     u64 end = min(ALIGN_DOWN(vmf->addr, FAULT_AROUND_BYTES) + FAULT_AROUND_BYTES, vma->end);
-    u64 first = vma_page_index(vma, start);
+    u64 index = vma_page_index(vma, start);
     struct page *pages[FAULT_AROUND_PAGES];
+    struct page **page = pages;
     struct pt_cursor cursor;
     u64 nr_entered = 0;
+    u64 index_end;
 
-    object_peek_pages(vma->object, first, (u32)((end - start) >> PAGE_SHIFT), pages);
+    object_peek_pages(object, index, (u32)((end - start) >> PAGE_SHIFT), pages);
     if (!cursor_find(&cursor, vmf->mm, start)) {
         return;
     }
     cursor_lock(&cursor);
-    for (u32 i = 0; cursor.addr < end; i++, cursor_step(&cursor)) {
-        if (pages[i] != NULL && pte_is_none(cursor_pte(&cursor)) &&
-            object_take_page(vma->object, first + i, pages[i])) {
+    /* A truncation that has not shrunk the size by now zaps after the table is unlocked. */
+    index_end =
+        min(index + ((end - start) >> PAGE_SHIFT), DIV_ROUND_UP(object_size(object), PAGE_SIZE));
+    for (; index < index_end; index++, page++, cursor_step(&cursor)) {
+        if (*page != NULL && pte_is_none(cursor_pte(&cursor)) &&
+            object_take_owned_page(object, index, *page)) {
             if (DEBUG_ENABLED) {
                 mm_verify_fault_around(vma, cursor_pte(&cursor));
             }
-            enter_file_page(&cursor, pages[i], file_pte(vma, pages[i]));
+            enter_file_page(&cursor, *page, file_pte(vma, *page));
             nr_entered++;
         }
     }
@@ -241,14 +244,16 @@ enum fault_step fault_file_copy(struct vm_fault *vmf)
     if (vmf->vma->object->ops->cow_fault != NULL) {
         return handler_copy(vmf);
     }
-    error = object_get_page(vmf->vma->object, index, OBJECT_NEED, &source);
-    if (is_watched(vmf) && must_ask_uffd(vmf, error, &reason)) {
-        if (source != NULL) {
-            page_put(source);
-        }
+    /* Before the pager is asked: what the fault comes to does not matter for fork and for merging.
+     */
+    if (!vm_fault_prepare_anon(vmf)) {
+        return FAULT_STEP_OOM;
+    }
+    if (is_watched(vmf) && asks_uffd(vmf, index, &reason)) {
         return fault_uffd(vmf, reason);
     }
-    /* A hole reads as zeros and need not get a page just to be copied. */
+    /* A hole of shared memory gets its page, as by any other access: others may see that. */
+    error = object_get_page(vmf->vma->object, index, OBJECT_CREATE, &source);
     if (error != 0 && error != -ENOENT) {
         return fault_object_error(vmf, error);
     }

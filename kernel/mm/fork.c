@@ -31,9 +31,10 @@ struct fork_copy {
 
 enum fork_step { FORK_STEP_TABLE_DONE, FORK_STEP_NEED_PAGE };
 
+static int copy_range(struct vma *dst, struct vma *src);
 static bool vma_needs_copy(const struct vma *dst, const struct vma *src);
 static int copy_table(struct fork_copy *copy, u64 end);
-static enum fork_step copy_entries(struct fork_copy *copy, u64 end);
+static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, u64 end);
 static ALWAYS_INLINE void copy_absent(const struct vma *dst, struct pt_cursor *to,
                                       struct pte entry);
 static struct pte inherited_marker(const struct vma *dst, struct pte entry);
@@ -59,13 +60,18 @@ void fork_copy_end(struct mm *parent)
 
 int fork_copy_page_range(struct vma *dst, struct vma *src)
 {
-    struct fork_copy copy = {.dst = dst, .src = src};
-    int error = 0;
-
     ASSERT(dst->start == src->start && dst->end == src->end,
            "a child's VMA is where its parent's is");
     ASSERT(vma_is_write_locked(src), "no fault of the parent runs in a VMA that fork copies");
-    if (!vma_needs_copy(dst, src) || !cursor_first(&copy.from, src->mm, src->start, src->end)) {
+    return vma_needs_copy(dst, src) ? copy_range(dst, src) : 0;
+}
+
+static int copy_range(struct vma *dst, struct vma *src)
+{
+    struct fork_copy copy = {.dst = dst, .src = src};
+    int error = 0;
+
+    if (!cursor_first(&copy.from, src->mm, src->start, src->end)) {
         return 0;
     }
     do {
@@ -79,7 +85,9 @@ int fork_copy_page_range(struct vma *dst, struct vma *src)
         page_put(copy.spare);
     }
     for (int kind = 0; kind < MM_RSS_NR; kind++) {
-        mm_rss_add(dst->mm, kind, copy.rss[kind]);
+        if (copy.rss[kind] != 0) {
+            mm_rss_add(dst->mm, kind, copy.rss[kind]);
+        }
     }
     return error;
 }
@@ -121,7 +129,7 @@ static int copy_table(struct fork_copy *copy, u64 end)
  * Copies until @end or until a page is needed; the cursors stand where to go on. The loop works on
  * copies of the cursors, which the compiler keeps in registers.
  */
-static enum fork_step copy_entries(struct fork_copy *copy, u64 end)
+static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, u64 end)
 {
     struct pt_cursor from = copy->from;
     struct pt_cursor to = copy->to;
@@ -131,6 +139,9 @@ static enum fork_step copy_entries(struct fork_copy *copy, u64 end)
     enum fork_step step = FORK_STEP_TABLE_DONE;
     s64 nr_anon = 0;
 
+    /* A stack is in use at its end. */
+    cursor_skip_none(&from, end);
+    to.slot += (from.addr - to.addr) >> PAGE_SHIFT;
     for (; from.addr < end; cursor_step(&from), cursor_step(&to)) {
         struct pte entry = cursor_pte(&from);
         struct page *page;

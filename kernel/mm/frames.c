@@ -438,7 +438,8 @@ static NOINLINE struct page *alloc_slow(u32 order, u32 flags)
     if (page == NULL) {
         page = take_from_caches(order, reserve);
     }
-    if (page == NULL && (flags & ALLOC_ATOMIC) == 0 && reclaim_frames != NULL && reclaim_frames()) {
+    while (page == NULL && (flags & ALLOC_ATOMIC) == 0 && reclaim_frames != NULL &&
+           reclaim_frames()) {
         page = take_from_caches(order, reserve);
     }
     if (page != NULL) {

@@ -189,8 +189,8 @@ static ALWAYS_INLINE struct page *take_page(const struct gup_request *request, s
 {
     struct page *page = pfn_to_page(pte_pfn(entry));
 
-    ASSERT(request->mode == GUP_GET || !page_is_anon(page) || page_is_anon_exclusive(page),
-           "I4: only exclusive anonymous pages are pinned");
+    DEBUG_ASSERT(request->mode == GUP_GET || !page_is_anon(page) || page_is_anon_exclusive(page),
+                 "I4: only exclusive anonymous pages are pinned");
     if ((request->flags & FOLL_WRITE) && !pte_is_dirty(entry) && !page_is_dirty(page)) {
         page_set_dirty(page);
     }
@@ -198,16 +198,18 @@ static ALWAYS_INLINE struct page *take_page(const struct gup_request *request, s
     return page;
 }
 
+/* By force an entry is used that its VMA makes inaccessible to everybody else. */
+static bool may_force_access(const struct gup_request *request, const struct vma *vma,
+                             struct pte entry)
+{
+    return pte_is_present(entry) && (request->flags & FOLL_FORCE) &&
+           !(vma->flags & VM_ACCESS_FLAGS);
+}
+
 static ALWAYS_INLINE enum follow follow_entry(const struct gup_request *request,
                                               const struct vma *vma, struct pte entry)
 {
-    bool is_forced = request->flags & FOLL_FORCE;
-
-    if (!pte_is_present(entry)) {
-        return FOLLOW_MISS;
-    }
-    /* By force an entry is used that its VMA makes inaccessible to everybody else. */
-    if (!pte_is_accessible(entry) && !(is_forced && !(vma->flags & VM_ACCESS_FLAGS))) {
+    if (unlikely(!pte_is_accessible(entry)) && !may_force_access(request, vma, entry)) {
         return FOLLOW_MISS;
     }
     if (pte_is_special(entry) && !page_is_zero(pfn_to_page(pte_pfn(entry)))) {

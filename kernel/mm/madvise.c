@@ -69,6 +69,27 @@ static bool is_private_anonymous(const struct vma *vma)
     return vma_is_anonymous(vma) && !(vma->flags & VM_SHARED);
 }
 
+/* Dropping pages is a way to write zeros: a sealed mapping that cannot be written must not change.
+ */
+static bool seal_forbids(const struct vma *vma, int advice)
+{
+    if (likely(!(vma->flags & VM_SEALED)) || (vma->flags & VM_WRITE) ||
+        !is_private_anonymous(vma)) {
+        return false;
+    }
+    switch (advice) {
+    case MADV_FREE:
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_REMOVE:
+    case MADV_DONTFORK:
+    case MADV_WIPEONFORK:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The flags of a VMA after the advice. Return: 0 or -EINVAL (not for this kind of VMA). */
 static int advised_flags(const struct vma *vma, int advice, u64 *flags)
 {
@@ -120,7 +141,7 @@ static int advised_flags(const struct vma *vma, int advice, u64 *flags)
 static int advise_flags_part(struct mm *mm, struct vma **vma, u64 start, u64 end, int advice)
 {
     u64 flags = (*vma)->flags;
-    int error = advised_flags(*vma, advice, &flags);
+    int error = seal_forbids(*vma, advice) ? -EPERM : advised_flags(*vma, advice, &flags);
 
     if (error != 0 || flags == (*vma)->flags) {
         return error;
@@ -170,6 +191,9 @@ static int check_pages(const struct vma *vma, int advice)
 {
     u64 forbidden = VM_PFNMAP | VM_HUGETLB;
 
+    if (seal_forbids(vma, advice)) {
+        return -EPERM;
+    }
     if (advice != MADV_DONTNEED_LOCKED) {
         forbidden |= VM_LOCKED;
     }
@@ -278,6 +302,9 @@ static int find_removal(struct mm *mm, u64 *start, u64 end, struct vm_object **o
 
     if (vma == NULL) {
         return -ENOMEM;
+    }
+    if (seal_forbids(vma, MADV_REMOVE)) {
+        return -EPERM;
     }
     if ((vma->flags & VM_LOCKED) || vma->object == NULL) {
         return -EINVAL;

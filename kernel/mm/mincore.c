@@ -21,36 +21,56 @@ static bool object_has_page(const struct vma *vma, u64 addr)
     return true;
 }
 
-static bool page_is_in_core(const struct vma *vma, u64 addr)
+/* One byte a page of [addr, end), which one table serves if there is one. */
+static void look_below_table(const struct vma *vma, u64 addr, u64 end, u8 *vec)
 {
     struct pt_cursor cursor;
 
-    if (cursor_find(&cursor, vma->mm, addr)) {
-        struct pte pte = cursor_pte(&cursor);
-
-        if (!pte_is_none(pte)) {
-            return pte_is_present(pte);
+    if (!cursor_find(&cursor, vma->mm, addr)) {
+        for (; addr < end; addr += PAGE_SIZE) {
+            *vec++ = object_has_page(vma, addr);
         }
+        return;
     }
-    return object_has_page(vma, addr);
+    /* A copy of the cursor, which the compiler keeps in registers. */
+    for (struct pt_cursor at = cursor; at.addr < end; cursor_step(&at)) {
+        struct pte entry = cursor_pte(&at);
+
+        *vec++ =
+            likely(pte_is_present(entry)) || (pte_is_none(entry) && object_has_page(vma, at.addr));
+    }
+}
+
+static void look_in_vma(const struct vma *vma, u64 addr, u64 end, u8 *vec)
+{
+    while (addr < end) {
+        u64 table_end = min(ALIGN_DOWN(addr, pt_level_size(1)) + pt_level_size(1), end);
+
+        look_below_table(vma, addr, table_end, vec);
+        vec += (table_end - addr) >> PAGE_SHIFT;
+        addr = table_end;
+    }
 }
 
 int mm_incore(struct mm *mm, u64 addr, u64 nr_pages, u8 *vec)
 {
+    u64 end = addr + (nr_pages << PAGE_SHIFT);
     struct vma *vma;
     int error = 0;
 
     mm_read_lock(mm);
     vma = vma_find(mm, addr);
-    for (u64 i = 0; i < nr_pages; i++, addr += PAGE_SIZE) {
-        if (vma != NULL && addr >= vma->end) {
-            vma = vma_next(vma);
-        }
+    while (addr < end && error == 0) {
         if (vma == NULL || addr < vma->start) {
             error = -ENOMEM;
-            break;
+        } else {
+            u64 part_end = min(vma->end, end);
+
+            look_in_vma(vma, addr, part_end, vec);
+            vec += (part_end - addr) >> PAGE_SHIFT;
+            addr = part_end;
+            vma = vma_next(vma);
         }
-        vec[i] = page_is_in_core(vma, addr) ? 1 : 0;
     }
     mm_read_unlock(mm);
     return error;

@@ -240,6 +240,7 @@ static void fork_attributes(struct mm *child, struct mm *parent)
 {
     child->mmap_base = parent->mmap_base;
     child->layout = parent->layout;
+    child->has_sealed = parent->has_sealed;
     atomic_u32_store(&child->has_lazyfree, atomic_u32_load(&parent->has_lazyfree));
     memcpy(child->auxv, parent->auxv, sizeof(child->auxv));
     mm_set_exe_file(child, parent->exe_file);

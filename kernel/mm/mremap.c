@@ -313,6 +313,9 @@ static int remap_locked(struct remap *remap)
     if (vma == NULL) {
         return -EFAULT;
     }
+    if (vma->flags & VM_SEALED) {
+        return -EPERM;
+    }
     if (remap->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
         return remap_to(remap);
     }

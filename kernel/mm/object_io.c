@@ -59,14 +59,27 @@ int object_read(struct vm_object *object, u64 offset, struct iov_iter *iter, u64
     return 0;
 }
 
+/* Is there anything to write? A page is not made for nothing. */
+static bool has_source(const struct iov_iter *iter)
+{
+    struct iov_iter first = *iter;
+    u8 byte;
+
+    return iov_copy_from(&first, &byte, 1) == 1;
+}
+
 /* Copies up to the end of one page in. Return: 0 with the bytes copied, or an error. */
 static int write_part(struct vm_object *object, u64 offset, struct iov_iter *iter, size_t *copied)
 {
     size_t in_page = PAGE_OFFSET(offset);
     size_t len = min((size_t)iov_count(iter), PAGE_SIZE - in_page);
     struct page *page;
-    int error = object->ops->grow_page(object, offset >> PAGE_SHIFT, &page);
+    int error;
 
+    if (unlikely(!has_source(iter))) {
+        return -EFAULT;
+    }
+    error = object->ops->grow_page(object, offset >> PAGE_SHIFT, &page);
     if (error != 0) {
         return error;
     }
@@ -89,7 +102,8 @@ static void settle_size(struct vm_object *object, u64 end)
         WRITE_ONCE(object->size, end);
     }
     if (!object->ops->is_granted) {
-        object->ops->disown_pages(object, object_size_in_pages(object), U64_MAX, &removed);
+        object->ops->disown_pages(object, max(object->kept_end, object_size_in_pages(object)),
+                                  U64_MAX, &removed);
     }
     object_unlock(object);
     shmem_put_pages(&removed);

@@ -69,8 +69,9 @@ static int truncate_locked(struct vm_object *object, u64 size)
         (size > object->size && (object->seals & OBJECT_SEAL_GROW))) {
         return -EPERM;
     }
-    if (size < object->size) {
+    if (size < object->size || (size == object->size && object->kept_end != 0)) {
         WRITE_ONCE(object->size, size);
+        object->kept_end = 0;
         remove_pages(object, DIV_ROUND_UP(size, PAGE_SIZE), U64_MAX, OBJECT_ZAP_ALL);
         if (PAGE_OFFSET(size) != 0) {
             shmem_zero_part(object, size >> PAGE_SHIFT, PAGE_OFFSET(size), PAGE_SIZE);
@@ -213,16 +214,19 @@ static int allocate_io_locked(struct vm_object *object, u64 start, u64 end,
     if (end > object->size && (object->seals & OBJECT_SEAL_GROW)) {
         return -EPERM;
     }
-    if (!grows) {
-        /* Pages behind the end would be of no use to anybody. */
+    if (!grows && object->kind != OBJECT_SHMEM) {
+        /* What is behind the end of others is not zero. */
         end = min(end, object->size);
     }
     error = start < end ? populate_pages(object, start, end) : 0;
     object_lock(object);
     if (error == 0 && grows) {
         error = truncate_locked(object, end);
-    } else if (error != 0 && grows) {
-        remove_pages(object, DIV_ROUND_UP(object->size, PAGE_SIZE), U64_MAX, OBJECT_ZAP_ALL);
+    } else if (error == 0 && end > object->size) {
+        object->kept_end = max(object->kept_end, DIV_ROUND_UP(end, PAGE_SIZE));
+    } else if (error != 0 && end > object->size) {
+        remove_pages(object, max(object->kept_end, DIV_ROUND_UP(object->size, PAGE_SIZE)), U64_MAX,
+                     OBJECT_ZAP_ALL);
     }
     object_unlock(object);
     return error;

@@ -50,30 +50,38 @@ static u64 entry_word(struct pte entry, enum pagemap_detail detail)
     return word;
 }
 
-/* [start, end) of one VMA. */
+/* What has no table tells only what its VMA does. Return: @end. */
+static u64 *fill_common(u64 *word, u64 *end, u64 common)
+{
+    while (common != 0 && word < end) {
+        *word++ = common;
+    }
+    return end;
+}
+
+/* [start, end) of one VMA, whose words are zero. */
 static void fill_part(const struct vma *vma, u64 start, u64 end, enum pagemap_detail detail,
                       u64 *words)
 {
     u64 common = vma->flags & VM_SOFTDIRTY ? PM_SOFT_DIRTY : 0;
     struct pt_cursor cursor;
+    bool is_left = cursor_first(&cursor, vma->mm, start, end);
+    u64 *word = words;
 
-    for (u64 i = 0; common != 0 && i < (end - start) >> PAGE_SHIFT; i++) {
-        words[i] = common;
-    }
-    if (!cursor_first(&cursor, vma->mm, start, end)) {
-        return;
-    }
-    do {
+    while (is_left) {
         u64 table_end = cursor_table_end(&cursor, end);
         struct pt_cursor at = cursor;
 
+        word = fill_common(word, words + ((at.addr - start) >> PAGE_SHIFT), common);
         cursor_lock(&at);
         for (; at.addr < table_end; cursor_step(&at)) {
-            words[(at.addr - start) >> PAGE_SHIFT] = common | entry_word(cursor_pte(&at), detail);
+            *word++ = common | entry_word(cursor_pte(&at), detail);
         }
         cursor_unlock(&at);
         cursor.addr = table_end;
-    } while (cursor_resume(&cursor, end));
+        is_left = cursor_resume(&cursor, end);
+    }
+    fill_common(word, words + ((end - start) >> PAGE_SHIFT), common);
 }
 
 void mm_pagemap(struct mm *mm, u64 start, u64 nr_pages, enum pagemap_detail detail, u64 *words)

@@ -14,6 +14,7 @@
 #include <mm/mm.h>
 #include <mm/pager.h>
 #include <mm/pager_internal.h>
+#include <mm/reclaim.h>
 #include <mm/shmem.h>
 #include <mm/slab.h>
 #include <mm/vmstat.h>
@@ -65,6 +66,7 @@ static void pager_release(struct vm_object *object)
     struct pager *pager = object->pager;
 
     ASSERT(list_is_empty(&pager->page_ins), "G3: who waits for a pager refers to the object");
+    reclaim_remove_pager(pager);
     shmem_release_pages(object);
     pager->ops->release(pager->channel);
     kmem_cache_free(pager_cache, pager);
@@ -102,6 +104,8 @@ int object_create_pager(u64 size, enum pager_mode mode, const struct pager_ops *
     list_init(&pager->page_ins);
     wait_queue_init(&pager->waiters);
     object->pager = pager;
+    pager->object = object;
+    reclaim_add_pager(pager);
     *out = object;
     return 0;
 }
@@ -289,6 +293,10 @@ static int carry_out(struct vm_object *object, struct page_in *request)
             page_put(request->pages[i]);
         }
     }
+    /* Under the object lock nothing of the object could be taken back for the tree itself. */
+    if (result == -ENOMEM && nr_pages != 0 && reclaim_memory()) {
+        return 0;
+    }
     return (int)result;
 }
 
@@ -327,6 +335,9 @@ s64 object_supply(struct vm_object *object, u64 offset, struct iov_iter *iter)
         (!PAGE_ALIGNED(end) && end < object_size(object))) {
         return -EINVAL;
     }
+    object_lock(object);
+    object->pager->keeps_pages = true;
+    object_unlock(object);
     while (iov_count(iter) > 0) {
         int error = supply_page(object, at >> PAGE_SHIFT, iter);
 

@@ -71,6 +71,13 @@ struct hand_over {
     struct page *pages[PAGER_WINDOW_PAGES]; /* referenced */
 };
 
+static struct atomic_u64 nr_protect_steps; /* in debug builds */
+
+u64 object_nr_protect_steps(void)
+{
+    return atomic_u64_load(&nr_protect_steps);
+}
+
 /* Makes the entries of one mapping read-only and clean, where they map a page that is handed over.
  */
 static void protect_mapping(const struct vma *vma, u64 low, u64 high, struct tlb_batch *batch)
@@ -112,6 +119,9 @@ static void protect_mappings(struct vm_object *object, u64 first, u64 end)
         u64 low = vma->start + ((max(first, node->start) - vma->pgoff) << PAGE_SHIFT);
         u64 high = vma->start + ((min(end, node->end) - vma->pgoff) << PAGE_SHIFT);
 
+        if (DEBUG_ENABLED) {
+            atomic_u64_add(&nr_protect_steps, 1);
+        }
         if (vma->flags & VM_SHARED) {
             tlb_batch_begin(&batch, vma->mm);
             protect_mapping(vma, low, high, &batch);

@@ -17,17 +17,30 @@
 #include <proc/signal.h>
 #include <proc/thread.h>
 
-/* Is the entry of an address good enough for the access? Context: mmap_lock held. */
-static bool is_populated(struct mm *mm, u64 addr, u32 fault_flags)
+static bool is_populated(struct pte entry, u32 fault_flags)
+{
+    return pte_is_present(entry) && (!(fault_flags & FAULT_FLAG_WRITE) || pte_is_writable(entry));
+}
+
+/*
+ * The first address of [addr, end) whose entry does not do for the access, or @end.
+ * Context: mmap_lock or the lock of the range's VMA held.
+ */
+static ALWAYS_INLINE u64 first_unpopulated(struct mm *mm, u64 addr, u64 end, u32 fault_flags)
 {
     struct pt_cursor cursor;
-    struct pte pte;
 
-    if (!cursor_find(&cursor, mm, addr)) {
-        return false;
+    while (addr < end && cursor_find(&cursor, mm, addr)) {
+        u64 table_end = cursor_table_end(&cursor, end);
+
+        for (; cursor.addr < table_end; cursor_step(&cursor)) {
+            if (!is_populated(cursor_pte(&cursor), fault_flags)) {
+                return cursor.addr;
+            }
+        }
+        addr = table_end;
     }
-    pte = cursor_pte(&cursor);
-    return pte_is_present(pte) && (!(fault_flags & FAULT_FLAG_WRITE) || pte_is_writable(pte));
+    return addr;
 }
 
 /* The access that makes the pages of a VMA what the program will want them to be. */
@@ -91,6 +104,7 @@ static int next_missing(struct mm *mm, u64 *addr, u64 end, enum populate_mode mo
     struct vma *vma = vma_find(mm, *addr);
 
     while (*addr < end) {
+        u64 part_end;
         int error;
 
         if (vma == NULL || vma->start > *addr) {
@@ -105,11 +119,10 @@ static int next_missing(struct mm *mm, u64 *addr, u64 end, enum populate_mode mo
         if (error != 0) {
             return error;
         }
-        while (*addr < min(vma->end, end)) {
-            if (!is_populated(mm, *addr, *fault_flags)) {
-                return 1;
-            }
-            *addr += PAGE_SIZE;
+        part_end = min(vma->end, end);
+        *addr = first_unpopulated(mm, *addr, part_end, *fault_flags);
+        if (*addr < part_end) {
+            return 1;
         }
         vma = vma_next(vma);
     }
@@ -170,15 +183,11 @@ static bool next_paged(u64 *addr, u64 end, u32 fault_flags)
             *addr += PAGE_SIZE;
             continue;
         }
-        if (!has_pager(vma)) {
+        if (has_pager(vma)) {
+            *addr = first_unpopulated(mm, *addr, min(vma->end, end), fault_flags);
+            is_missing = *addr < min(vma->end, end);
+        } else {
             *addr = vma->end;
-        }
-        while (*addr < min(vma->end, end)) {
-            is_missing = !is_populated(mm, *addr, fault_flags);
-            if (is_missing) {
-                break;
-            }
-            *addr += PAGE_SIZE;
         }
         vma_read_unlock(vma);
     }

@@ -11,22 +11,36 @@
 #include <mm/remote_window.h>
 #include <proc/sched.h>
 
-/* Return: bytes copied, fewer than the window holds at the end of @near or at its missing page. */
+/* Copies one piece of the window from @position on. Return: were all its bytes copied? */
+static bool copy_piece(const struct remote_window *window, struct iov_iter *near, u64 *position)
+{
+    u64 wanted, copied, addr;
+
+    if (likely(near->kind == IOV_USER)) {
+        wanted = min(iov_piece(near, &addr), window->size - *position);
+        copied = remote_window_copy_user(window, *position, addr, wanted);
+        iov_advance_in_piece(near, copied);
+    } else {
+        void *remote = remote_window_at(window, *position, &wanted);
+
+        copied = window->flags & FOLL_WRITE ? iov_copy_from(near, remote, wanted)
+                                            : iov_copy_to(near, remote, wanted);
+    }
+    *position += copied;
+    return copied == wanted;
+}
+
+/*
+ * The window holds no more than @near has left.
+ * Return: bytes copied, fewer than the window holds if @near lacks a page.
+ */
 static u64 copy_window(const struct remote_window *window, struct iov_iter *near)
 {
+    bool is_complete = true;
     u64 position = 0;
 
-    while (position < window->size && iov_count(near) > 0) {
-        u64 room;
-        void *remote = remote_window_at(window, position, &room);
-        u64 wanted = min(room, (u64)iov_count(near));
-        u64 copied = window->flags & FOLL_WRITE ? iov_copy_from(near, remote, wanted)
-                                                : iov_copy_to(near, remote, wanted);
-
-        position += copied;
-        if (copied < wanted) {
-            break;
-        }
+    while (is_complete && position < window->size) {
+        is_complete = copy_piece(window, near, &position);
     }
     return position;
 }
@@ -34,16 +48,17 @@ static u64 copy_window(const struct remote_window *window, struct iov_iter *near
 /* Return: 0, also if @near ends first, or -EFAULT. */
 static int transfer_range(struct remote_window *window, u64 addr, u64 len, struct iov_iter *near)
 {
-    while (len > 0 && iov_count(near) > 0) {
+    len = min(len, (u64)iov_count(near));
+    while (len > 0) {
         u64 copied;
 
         /* Whatever kept the pages from being pinned, the address is at fault: Linux says so. */
-        if (remote_window_open(window, addr, min(len, (u64)iov_count(near))) != 0) {
+        if (remote_window_open(window, addr, len) != 0) {
             return -EFAULT;
         }
         copied = copy_window(window, near);
         remote_window_close(window);
-        if (copied < window->size && iov_count(near) > 0) {
+        if (copied < window->size) {
             return -EFAULT;
         }
         addr += copied;

@@ -51,6 +51,9 @@ static int protect_part(struct mm *mm, struct vma **vma, u64 start, u64 end, u64
     u64 nr_pages = (end - start) >> PAGE_SHIFT;
     int error;
 
+    if (old_flags & VM_SEALED) {
+        return -EPERM;
+    }
     if (flags == old_flags) {
         return 0;
     }

@@ -8,7 +8,8 @@
  *     a lock-free pin that comes before sees its count noticed, one that comes after sees the entry
  *     gone (gup_fast.c).
  *
- * There is nowhere to write pages to, so nothing else can be taken.
+ * There is nowhere to write pages to; besides these only what a pager can bring in again can be
+ * taken. Read next: reclaim_paged.c.
  */
 #include <lib/assert.h>
 #include <mm/anon.h>
@@ -222,6 +223,9 @@ bool reclaim_memory(void)
     }
     if (mm != NULL) {
         mm_count_put(mm);
+    }
+    if (nr_taken == 0) {
+        nr_taken = reclaim_paged(RECLAIM_BATCH_PAGES);
     }
     return nr_taken != 0;
 }

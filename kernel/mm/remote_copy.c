@@ -14,8 +14,6 @@
 static void window_init(struct remote_window *window, struct mm *mm, enum remote_access access);
 static void window_copy_kernel(const struct remote_window *window, void *buf,
                                enum remote_access access);
-static u64 window_copy_user(const struct remote_window *window, u64 addr,
-                            enum remote_access access);
 static s64 copy_with_current(struct mm *mm, u64 remote, u64 near, size_t len,
                              enum remote_access access);
 static s64 copy_remote_both(struct mm *dst_mm, u64 dst, struct mm *src_mm, u64 src, size_t len);
@@ -132,25 +130,6 @@ static void window_copy_kernel(const struct remote_window *window, void *buf,
     }
 }
 
-/* Return: bytes copied, less than the window's size if the near side lacks a page. */
-static u64 window_copy_user(const struct remote_window *window, u64 addr, enum remote_access access)
-{
-    u64 position = 0;
-
-    while (position < window->size) {
-        u64 room;
-        void *remote = remote_window_at(window, position, &room);
-        u64 copied = access == REMOTE_READ ? copy_to_user_partial(addr + position, remote, room)
-                                           : copy_from_user_partial(remote, addr + position, room);
-
-        position += copied;
-        if (copied < room) {
-            break;
-        }
-    }
-    return position;
-}
-
 static s64 copy_with_current(struct mm *mm, u64 remote, u64 near, size_t len,
                              enum remote_access access)
 {
@@ -165,7 +144,7 @@ static s64 copy_with_current(struct mm *mm, u64 remote, u64 near, size_t len,
         if (error != 0) {
             return done != 0 ? (s64)done : error;
         }
-        copied = window_copy_user(&window, near + done, access);
+        copied = remote_window_copy_user(&window, 0, near + done, window.size);
         remote_window_close(&window);
         done += copied;
         if (copied < window.size) {

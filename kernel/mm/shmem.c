@@ -21,29 +21,9 @@
 #include <mm/mm.h>
 #include <mm/shmem.h>
 
-bool object_owns_page(const struct vm_object *object, u64 index, const struct page *page)
-{
-    return READ_ONCE(page->owner) == object && READ_ONCE(page->index) == index;
-}
-
-/* A reference on what the tree had at that index, unless the page is not the object's any more. */
-static bool take_page(const struct vm_object *object, u64 index, struct page *page)
-{
-    explore_point(EXPLORE_COUNT);
-    if (!page_get_not_zero(page)) {
-        return false;
-    }
-    explore_point(EXPLORE_COUNT);
-    if (object_owns_page(object, index, page)) {
-        return true;
-    }
-    page_put(page);
-    return false;
-}
-
 bool object_take_page(struct vm_object *object, u64 index, struct page *page)
 {
-    if (!take_page(object, index, page)) {
+    if (!object_take_owned_page(object, index, page)) {
         return false;
     }
     /* Asked last: a truncation that has not yet shrunk the size zaps after the caller. */
@@ -193,6 +173,26 @@ static void take_out(struct vm_object *object, u64 index, struct page *page)
     mem_account(MEM_SHMEM, -1);
 }
 
+void shmem_hide_page(struct page *page)
+{
+    (void)__atomic_exchange_n(&page->owner, NULL, __ATOMIC_SEQ_CST);
+}
+
+void shmem_show_page(struct vm_object *object, struct page *page)
+{
+    own_page(object, page);
+}
+
+void shmem_drop_hidden_page(struct vm_object *object, u64 index, struct page *page)
+{
+    ASSERT(page->owner == NULL && page->index == index, "nobody finds a page that is taken out");
+    take_out(object, index, page);
+    if (object->promise == OBJECT_PROMISE_LATER) {
+        vm_commit_release(1);
+    }
+    page_put(page);
+}
+
 /*
  * The page stands in the tree without its owner while it is mapped: look-ups without the lock pass
  * it over and then wait for the lock. So nobody else maps it first, and it can be taken out again.
@@ -295,7 +295,7 @@ static int shmem_grow_page(struct vm_object *object, u64 index, struct page **ou
     struct page *page;
 
     if (radix_peek(&object->pages, index, 1, (void **)&page) && page != NULL &&
-        take_page(object, index, page)) {
+        object_take_owned_page(object, index, page)) {
         *out = page;
         return 0;
     }

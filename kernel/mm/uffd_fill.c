@@ -286,13 +286,20 @@ static int fill_page(struct filling *filling)
 
 /* --- the range -------------------------------------------------------------------------------- */
 
+/*
+ * Private memory is made ready for pages of its own before anything is checked: so a child that is
+ * forked later gets entries for what is there, whether the command succeeds or not.
+ */
+static int prepare_target(struct vma *vma)
+{
+    return vma->flags & VM_SHARED || vma->anon_vma != NULL ? 0 : anon_vma_prepare(vma);
+}
+
 static int fill_held(struct filling *filling)
 {
-    int error = check_target(filling);
+    int error = prepare_target(filling->vma);
 
-    if (error == 0 && !(filling->vma->flags & VM_SHARED) && filling->vma->anon_vma == NULL) {
-        error = anon_vma_prepare(filling->vma);
-    }
+    error = error != 0 ? error : check_target(filling);
     filling->cursor.slot = NULL;
     while (error == 0 && filling->done < filling->fill->len) {
         error = fill_page(filling);

@@ -39,9 +39,16 @@ static int find_vmas(struct uffd_ctx *ctx, const struct uffd_move *move, struct 
 {
     u64 alike = VM_ACCESS_FLAGS | VM_LOCKED_MASK;
 
-    moving->src_vma = vma_find_at(ctx->mm, move->src);
     moving->dst_vma = vma_find_at(ctx->mm, move->dst);
-    if (moving->src_vma == NULL || moving->dst_vma == NULL) {
+    if (moving->dst_vma == NULL) {
+        return -ENOENT;
+    }
+    /* As in uffd_fill.c, before anything is checked. */
+    if (!(moving->dst_vma->flags & VM_SHARED) && anon_vma_prepare(moving->dst_vma) != 0) {
+        return -ENOMEM;
+    }
+    moving->src_vma = vma_find_at(ctx->mm, move->src);
+    if (moving->src_vma == NULL) {
         return -ENOENT;
     }
     if (atomic_u32_load(&ctx->nr_changing) != 0) {
@@ -169,9 +176,6 @@ static s64 move_locked(struct uffd_ctx *ctx, const struct uffd_move *move, struc
     u64 done = 0;
     int error = find_vmas(ctx, move, moving);
 
-    if (error == 0 && anon_vma_prepare(moving->dst_vma) != 0) {
-        error = -ENOMEM;
-    }
     if (error == 0 && anon_vma_prepare(moving->src_vma) != 0) {
         error = -ENOMEM;
     }

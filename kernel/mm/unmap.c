@@ -133,8 +133,12 @@ static int remove_range(struct mm *mm, u64 start, u64 end, struct removal *remov
 int unmap_range(struct mm *mm, u64 start, u64 end, struct unmapped *unmapped)
 {
     struct removal removal;
-    int error = uffd_unmap_prepare(mm, start, end, &unmapped->pagers);
+    int error;
 
+    if (unlikely(mm->has_sealed) && mm_is_sealed(mm, start, end)) {
+        return -EPERM;
+    }
+    error = uffd_unmap_prepare(mm, start, end, &unmapped->pagers);
     removal.detached = &unmapped->detached;
     removal.is_emptied = false;
     if (error == 0) {

@@ -9,28 +9,6 @@
 #include <mm/mm.h>
 #include <mm/usercopy.h>
 
-/* An address that has been checked. The kernel never dereferences it itself. */
-static void *user_pointer(u64 addr)
-{
-    return (void *)addr;
-}
-
-size_t copy_from_user_partial(void *dst, u64 src, size_t n)
-{
-    if (unlikely(!user_access_ok(src, n))) {
-        return 0;
-    }
-    return n - arch_copy_user(dst, user_pointer(src), n);
-}
-
-size_t copy_to_user_partial(u64 dst, const void *src, size_t n)
-{
-    if (unlikely(!user_access_ok(dst, n))) {
-        return 0;
-    }
-    return n - arch_copy_user(user_pointer(dst), src, n);
-}
-
 int copy_from_user(void *dst, u64 src, size_t n)
 {
     if (unlikely(!user_access_ok(src, n)) || arch_copy_user(dst, user_pointer(src), n) != 0) {

@@ -353,8 +353,8 @@ bool vma_can_merge(const struct vma *lower, const struct vma *upper)
 /*
  * Makes the lower of two neighbours cover both, and frees the upper one, if they are alike.
  *
- * A fault under a VMA lock may give a VMA its anon_vma at any time, so the question is asked again
- * with both locked. Return: did they become one?
+ * A fault under a VMA lock may give a VMA its anon_vma at any time, so that is asked about again
+ * with both locked; all else changes under mmap_lock. Return: did they become one?
  */
 static bool absorb_upper(struct mm *mm, struct vma *lower, struct vma *upper)
 {
@@ -363,7 +363,7 @@ static bool absorb_upper(struct mm *mm, struct vma *lower, struct vma *upper)
     }
     vma_write_lock(lower);
     vma_write_lock(upper);
-    if (!vma_can_merge(lower, upper)) {
+    if (!anon_vma_can_merge(lower->anon_vma, upper->anon_vma)) {
         return false;
     }
     if (lower->anon_vma == NULL && upper->anon_vma != NULL) {

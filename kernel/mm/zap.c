@@ -159,7 +159,7 @@ static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *count
         counts->rss[MM_RSS_ANON]++;
         counts->nr_anon_gone += was_last;
     } else {
-        counts->rss[page_rss_kind(page)]++;
+        counts->rss[MM_RSS_SHMEM]++;
         if (pte_is_dirty(entry) && !page_is_dirty(page)) {
             page_set_dirty(page);
         }

@@ -45,7 +45,7 @@ int exec_image_read_elf(struct exec_image *image)
                                 (s64)image->plan.phdr_offset);
 
     if (size != (s64)image->phdrs_size) {
-        return -ENOEXEC;
+        return size < 0 ? (int)size : -ENOEXEC;
     }
     return elf_parse_interp(image->phdrs, image->phdrs_size, &image->plan);
 }

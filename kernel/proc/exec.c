@@ -446,7 +446,10 @@ static int exec_run(struct exec *exec)
         return error;
     }
     if (exec_load(exec, &entry, &sp) != 0) {
-        signal_force_kill(SIGSEGV);
+        /* What ended the load may be a signal, which is then what the process dies of. */
+        if (!fatal_signal_pending(current_thread())) {
+            signal_force_kill(SIGSEGV);
+        }
         return 0;
     }
     arch_thread_exec();

@@ -219,7 +219,6 @@ void session_leader_exit_locked(struct process *leader)
 
     if (front != NULL) {
         signal_send_pgrp_locked(front, SIGHUP, NULL);
-        signal_send_pgrp_locked(front, SIGCONT, NULL);
     }
     session->tty_nr = 0;
     session->foreground_pgid = 0;

@@ -60,6 +60,7 @@ static const struct flag_pair flag_pairs[] = {
     {VM_UFFD_MISSING, CB_VMA_UFFD_MISSING},
     {VM_UFFD_WP, CB_VMA_UFFD_WP},
     {VM_UFFD_MINOR, CB_VMA_UFFD_MINOR},
+    {VM_SEALED, CB_VMA_SEALED},
 };
 
 static u32 told_flags(const struct vma *vma)

@@ -211,6 +211,11 @@ long sys_mincore(u64 addr, u64 len, u64 vec)
     return 0;
 }
 
+long sys_mseal(u64 addr, u64 len, u64 flags)
+{
+    return flags != 0 ? -EINVAL : mm_seal(current_mm(), addr, len);
+}
+
 long sys_mlock(u64 addr, u64 len)
 {
     return mm_lock_range(current_mm(), addr, len, 0);

@@ -85,7 +85,7 @@ static int check_open_flags(u32 *flags, u32 *mode)
     return 0;
 }
 
-static s64 open_path(s32 dirfd, const char *path, u32 flags, u32 mode)
+static s64 open_path(const struct path_open_request *request)
 {
     struct process *process = current_process();
     struct files *files = process->files;
@@ -95,11 +95,11 @@ static s64 open_path(s32 dirfd, const char *path, u32 flags, u32 mode)
 
     /* The descriptor first: once the server has opened the file, nothing may fail. */
     fd = fd_reserve(files, 0, rlimit_get(RLIMIT_NOFILE),
-                    (flags & O_CLOEXEC) ? FD_CLOSE_ON_EXEC : FD_PLAIN);
+                    (request->flags & O_CLOEXEC) ? FD_CLOSE_ON_EXEC : FD_PLAIN);
     if (fd < 0) {
         return fd;
     }
-    error = path_open(process->fs, dirfd, path, flags, mode, &file);
+    error = request->path[0] == '\0' ? -ENOENT : path_open_intent(process->fs, request, &file);
     if (error != 0) {
         fd_unreserve(files, (s32)fd);
         return error;
@@ -108,17 +108,27 @@ static s64 open_path(s32 dirfd, const char *path, u32 flags, u32 mode)
     return fd;
 }
 
-long sys_openat(s32 dirfd, u64 user_path, u32 flags, u32 mode)
+/* @request: without its path, flags not checked yet */
+static s64 open_user_path(struct path_open_request *request, u64 user_path)
 {
     char *path;
-    s64 fd = check_open_flags(&flags, &mode);
+    s64 fd = check_open_flags(&request->flags, &request->mode);
 
     fd = fd != 0 ? fd : path_get_user(user_path, &path);
     if (fd == 0) {
-        fd = open_path(dirfd, path, flags, mode);
+        request->path = path;
+        fd = open_path(request);
         path_put(path);
     }
     return fd;
+}
+
+long sys_openat(s32 dirfd, u64 user_path, u32 flags, u32 mode)
+{
+    struct path_open_request request = {
+        .dirfd = dirfd, .flags = flags, .mode = mode, .intent = CB_OPEN_PLAIN};
+
+    return open_user_path(&request, user_path);
 }
 
 long sys_open(u64 path, u32 flags, u32 mode)
@@ -142,27 +152,75 @@ struct open_how {
      O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |         \
      O_PATH | O_TMPFILE)
 
+#define OPEN2_PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+#define OPEN2_RESOLVE                                                                              \
+    (CB_RESOLVE_NO_XDEV | CB_RESOLVE_NO_MAGICLINKS | CB_RESOLVE_NO_SYMLINKS | CB_RESOLVE_BENEATH | \
+     CB_RESOLVE_IN_ROOT | CB_RESOLVE_CACHED)
+
+static bool creates_file(const struct open_how *how)
+{
+    return (how->flags & O_CREAT) || (how->flags & O_TMPFILE) == O_TMPFILE;
+}
+
+/* What open(2) passes over is an error here. */
+static int check_open_how(const struct open_how *how)
+{
+    const u64 scopes = CB_RESOLVE_BENEATH | CB_RESOLVE_IN_ROOT;
+
+    if ((how->flags & ~(u64)OPEN2_FLAGS) || (how->resolve & ~(u64)OPEN2_RESOLVE) ||
+        (how->resolve & scopes) == scopes) {
+        return -EINVAL;
+    }
+    if (how->mode & ~(u64)(creates_file(how) ? MODE_BITS : 0)) {
+        return -EINVAL;
+    }
+    if ((how->flags & O_PATH) && (how->flags & ~(u64)OPEN2_PATH_FLAGS)) {
+        return -EINVAL;
+    }
+    if ((how->resolve & CB_RESOLVE_CACHED) && (creates_file(how) || (how->flags & O_TRUNC))) {
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+/* A longer structure than ours is one whose rest asks for nothing. */
+static int get_open_how(struct open_how *how, u64 user_how, u64 size)
+{
+    if (size < sizeof(*how)) {
+        return -EINVAL;
+    }
+    if (size > PAGE_SIZE) {
+        return -E2BIG;
+    }
+    for (u64 at = sizeof(*how); at < size; at++) {
+        u8 byte;
+
+        if (copy_from_user(&byte, user_how + at, 1) != 0) {
+            return -EFAULT;
+        }
+        if (byte != 0) {
+            return -E2BIG;
+        }
+    }
+    return copy_from_user(how, user_how, sizeof(*how)) == 0 ? 0 : -EFAULT;
+}
+
 long sys_openat2(s32 dirfd, u64 user_path, u64 user_how, u64 size)
 {
     struct open_how how;
+    int error = get_open_how(&how, user_how, size);
 
-    if (size < sizeof(how)) {
-        return -EINVAL;
+    error = error != 0 ? error : check_open_how(&how);
+    if (error == 0) {
+        struct path_open_request request = {.dirfd = dirfd,
+                                            .flags = (u32)how.flags,
+                                            .mode = (u32)how.mode,
+                                            .intent = CB_OPEN_PLAIN,
+                                            .resolve = (u32)how.resolve};
+
+        return open_user_path(&request, user_path);
     }
-    if (size > sizeof(how)) {
-        return -E2BIG;
-    }
-    if (copy_from_user(&how, user_how, sizeof(how)) != 0) {
-        return -EFAULT;
-    }
-    /* Servers resolve paths, and none promises the restrictions of `resolve`. */
-    if ((how.flags & ~(u64)OPEN2_FLAGS) || (how.mode & ~(u64)MODE_BITS) || how.resolve != 0) {
-        return -EINVAL;
-    }
-    if (how.mode != 0 && !(how.flags & O_CREAT) && (how.flags & O_TMPFILE) != O_TMPFILE) {
-        return -EINVAL;
-    }
-    return sys_openat(dirfd, user_path, (u32)how.flags, (u32)how.mode);
+    return error;
 }
 
 long sys_mkdirat(s32 dirfd, u64 path, u32 mode)

@@ -25,6 +25,7 @@ struct remote_iov {
     struct iovec fast[IOV_FAST];
     struct iovec *iov;
     u32 nr;
+    bool is_empty; /* no byte in any of them */
 };
 
 static int remote_import(struct remote_iov *remote, u64 array, u64 nr)
@@ -33,6 +34,7 @@ static int remote_import(struct remote_iov *remote, u64 array, u64 nr)
 
     remote->iov = remote->fast;
     remote->nr = (u32)nr;
+    remote->is_empty = true;
     if (nr > UIO_MAXIOV) {
         return -EINVAL;
     }
@@ -47,6 +49,7 @@ static int remote_import(struct remote_iov *remote, u64 array, u64 nr)
     }
     for (u64 i = 0; i < nr && error == 0; i++) {
         error = (s64)remote->iov[i].iov_len < 0 ? -EINVAL : 0;
+        remote->is_empty &= remote->iov[i].iov_len == 0;
     }
     if (error != 0 && remote->iov != remote->fast) {
         kfree(remote->iov);
@@ -59,16 +62,6 @@ static void remote_release(struct remote_iov *remote)
     if (remote->iov != remote->fast) {
         kfree(remote->iov);
     }
-}
-
-static bool remote_is_empty(const struct remote_iov *remote)
-{
-    for (u32 i = 0; i < remote->nr; i++) {
-        if (remote->iov[i].iov_len != 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* The process with a thread of this id, with a reference; or NULL. */
@@ -127,7 +120,7 @@ static s64 process_vm(s32 pid, u64 near_iov, u64 nr_near, u64 remote_iov, u64 nr
     if (iov_count(&near) != 0) {
         result = remote_import(&remote, remote_iov, nr_remote);
         if (result == 0) {
-            result = remote_is_empty(&remote) ? 0 : transfer(pid, &near, &remote, access);
+            result = remote.is_empty ? 0 : transfer(pid, &near, &remote, access);
             remote_release(&remote);
         }
     }

@@ -249,6 +249,7 @@ static const struct syscall_entry table[] = {
     [440] = CALL(process_madvise),
     [441] = CALL(epoll_pwait2),
     [452] = CALL(fchmodat2),
+    [462] = CALL(mseal),
     [1024] = CALL(port_create),
     [1025] = CALL(msg_receive),
     [1026] = CALL(msg_read),

@@ -176,9 +176,11 @@ TEST(mm, fault_private_object_is_copied_on_write)
     EXPECT_EQ(0, value);
     EXPECT_OK(get_user_u64(&value, shared));
     EXPECT_EQ(1, value);
-    /* A write to a page that the object does not have gets zeros and leaves the hole. */
+    /* A write where the object has a hole fills it with zeros first, as on Linux. */
     EXPECT_OK(put_user_u64(private + PAGE_SIZE, 4));
-    EXPECT_EQ(1, object_nr_pages(object));
+    EXPECT_EQ(2, object_nr_pages(object));
+    EXPECT_OK(get_user_u64(&value, shared + PAGE_SIZE));
+    EXPECT_EQ(0, value);
     object_put(object);
 }
 

@@ -1,6 +1,6 @@
 /*
  * What must not grow: the locks that faults on several processors share, and the work of a fault,
- * an unmap and a look through the reverse map with the number of processes.
+ * an unmap, a look through the reverse map and a write-protection with the number of processes.
  */
 #include <arch/thread.h>
 #include <debug/lockstat.h>
@@ -10,6 +10,7 @@
 #include <mm/shmem.h>
 #include <proc/clock.h>
 #include "mm_test.h"
+#include "pager_test.h"
 #include "sched_test.h"
 
 /* --- faults on several processors ------------------------------------------------------------- */
@@ -368,4 +369,49 @@ TEST_LIMIT(scale, a_page_of_a_thousand_processes_is_taken_from_each_once, 60)
     EXPECT_TRUE(pte_is_none(test_entry(chain[nr - 1], addr)));
     end_chain(nr);
     object_put(object);
+}
+
+static u64 protect_steps(u64 index)
+{
+    u64 steps = object_nr_protect_steps();
+
+    EXPECT_OK(object_write_back(fake.object, index * PAGE_SIZE, (index + 1) * PAGE_SIZE));
+    return object_nr_protect_steps() - steps;
+}
+
+TEST_LIMIT(scale, a_page_is_write_protected_in_its_own_mappings_alone, 60)
+{
+    u64 addr;
+
+    ASSERT_TRUE(fake_start(NR_MAPPERS, PAGER_TRACKS));
+    addr = map_each_page(fake.object);
+    EXPECT_NE(0, addr);
+    EXPECT_TRUE(pte_is_writable(test_entry(current_mm(), addr)));
+    EXPECT_EQ(1, protect_steps(FAKE_PAGES - 1));
+    EXPECT_EQ(1, protect_steps(FAKE_PAGES / 2));
+    /* Nothing is written any more, so nobody is visited. */
+    EXPECT_EQ(0, protect_steps(FAKE_PAGES / 2));
+    EXPECT_TRUE(pte_is_writable(test_entry(current_mm(), addr)));
+    object_put(fake.object);
+}
+
+TEST_LIMIT(scale, a_page_of_a_thousand_processes_is_write_protected_in_each_once, 60)
+{
+    u64 addr;
+    u32 nr;
+
+    ASSERT_TRUE(fake_start(2, PAGER_TRACKS));
+    addr = test_map_object(fake.object, 2, MAP_SHARED);
+    ASSERT_OK(put_user_u64(addr, 1));
+    nr = make_chain();
+    for (u32 i = 1; i < nr; i++) {
+        EXPECT_EQ(FAULT_OK, test_fault(chain[i], addr, FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE));
+    }
+    EXPECT_TRUE(pte_is_writable(test_entry(chain[nr - 1], addr)));
+    EXPECT_EQ(nr, protect_steps(0));
+    EXPECT_FALSE(pte_is_writable(test_entry(chain[nr - 1], addr)));
+    EXPECT_FALSE(pte_is_writable(test_entry(chain[0], addr)));
+    EXPECT_EQ(0, protect_steps(1));
+    end_chain(nr);
+    object_put(fake.object);
 }

@@ -1,6 +1,8 @@
 /*
  * Rules D of userfaultfd: what filling, protecting and moving pages enters, and what it refuses.
  */
+#include <proc/signal.h>
+#include <proc/thread.h>
 #include "uffd_test.h"
 
 #define WORD 0x7777000077770000ul
@@ -54,6 +56,21 @@ TEST(uffd, rule_d2_a_short_fill_tells_how_far_it_came)
     EXPECT_EQ(PAGE_SIZE, uffd_enter(ctx, UFFD_FILL_ZERO, region.addr + PAGE_SIZE, 1));
     EXPECT_EQ(PAGE_SIZE, uffd_enter(ctx, UFFD_FILL_ZERO, region.addr, 3));
     EXPECT_ERR(-EEXIST, uffd_enter(ctx, UFFD_FILL_ZERO, region.addr, 3));
+    finish(&region);
+}
+
+TEST(uffd, rule_d7_who_is_killed_stops_after_the_page)
+{
+    struct region region = watched(ANON, 3, MISSING);
+    u64 source = source_pages(3, WORD);
+    s64 done;
+
+    current_thread()->sig.pending.set |= SIGNAL_BIT(SIGKILL);
+    done = uffd_copy(ctx, region.addr, source, 3);
+    current_thread()->sig.pending.set &= ~SIGNAL_BIT(SIGKILL);
+    EXPECT_EQ(PAGE_SIZE, done);
+    EXPECT_TRUE(pte_is_present(test_entry(current_mm(), region.addr)));
+    EXPECT_TRUE(pte_is_none(test_entry(current_mm(), region.addr + PAGE_SIZE)));
     finish(&region);
 }
 

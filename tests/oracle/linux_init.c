@@ -77,8 +77,23 @@ static void drain_console(void)
     }
 }
 
+/*
+ * The end of a session's leader hangs the line up, which drops what was not sent yet. So somebody
+ * who waits for that leads the session, and the program runs below him.
+ */
+static void lead_session(void)
+{
+    pid_t pid = fork();
+
+    if (pid > 0) {
+        waitpid(pid, NULL, 0);
+        drain_console();
+        _exit(0);
+    }
+}
+
 /* `--in-place` as the first argument leaves the programs where the kernel unpacked them, so that a
- * measurement of memory does not count them twice. */
+ * measurement of memory does not count them twice, nor a process more. */
 int main(int argc, char **argv)
 {
     static char boot_ticks[64];
@@ -88,11 +103,13 @@ int main(int argc, char **argv)
                                         "USER=root",
                                         boot_ticks,
                                         NULL};
+    int is_in_place = 0;
     pid_t pid;
 
     snprintf(boot_ticks, sizeof(boot_ticks), "BOOT_TICKS=%llu", read_ticks());
     mount_or_complain("dev", "/dev", "devtmpfs");
     if (argc > 1 && strcmp(argv[1], "--in-place") == 0) {
+        is_in_place = 1;
         argv++;
     } else {
         enter_tmpfs();
@@ -106,6 +123,9 @@ int main(int argc, char **argv)
     if (pid == 0) {
         setsid();
         open_console();
+        if (!is_in_place) {
+            lead_session();
+        }
         execve(argv[1], argv + 1, environment);
         perror(argv[1]);
         _exit(127);

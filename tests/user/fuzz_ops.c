@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "fuzz_hooks.h"
+#include "fuzz_pins.h"
 
 enum { NR_SLOTS = 4, NR_FILES = 2, NR_ARGS = 6, HEAP_PAGES = 16, PATIENCE_MS = 20000 };
 enum { STEP_QUIT = -1, STEP_CHECK = -2 };
@@ -39,7 +40,9 @@ static const char *steps[65536];
 static int files[NR_FILES];
 static int commands[NR_SLOTS][2];
 static int replies[2];
-static int *pids; /* of the slots, shared by all; 0: no process */
+static int *pids;             /* of the slots, shared by all; 0: no process */
+static int *pinner;           /* the slot that has pinned, shared by all; or -1 */
+static int held[NR_SLOTS][2]; /* pipes with pages of each slot */
 static int is_eager;
 static char *heap_start;
 
@@ -237,6 +240,36 @@ static void run_map(struct reply *reply, const char *name, const long *a)
     }
 }
 
+/* One process at a time has a pin; another one's is left alone. */
+static void run_pin(struct reply *reply, const char *name, const long *a)
+{
+    if (*pinner >= 0 && *pinner != my_slot) {
+        return;
+    }
+    if (strcmp(name, "pin_read") == 0) {
+        reply->result = pin_read(buffer);
+        reply->hash = reply->result > 0 ? hash_bytes(buffer, (size_t)reply->result) : 0;
+        return;
+    }
+    reply->result = pin_drop();
+    if (strcmp(name, "pin") == 0) {
+        reply->result = pin_take(ARENA + a[0], (size_t)a[1]);
+    }
+    *pinner = pinned_at != NULL ? my_slot : -1;
+}
+
+static void run_pipe(struct reply *reply, const char *name, const long *a)
+{
+    struct iovec iov = {ARENA + a[0], (size_t)a[1]};
+
+    if (strcmp(name, "pipe_hold") == 0) {
+        reply->result = vmsplice(held[my_slot][1], &iov, 1, SPLICE_F_NONBLOCK);
+        return;
+    }
+    reply->result = read(held[a[0]][0], buffer, (size_t)a[1]);
+    reply->hash = reply->result > 0 ? hash_bytes(buffer, (size_t)reply->result) : 0;
+}
+
 static void split_step(const char *line, int *slot, char name[32], long a[NR_ARGS])
 {
     memset(a, 0, sizeof(long) * NR_ARGS);
@@ -265,6 +298,7 @@ static void run_fork(struct reply *reply, int slot)
     pid = fork();
     if (pid == 0) {
         my_slot = slot;
+        pins_after_fork();
         close(ready[0]);
         close(ready[1]);
         return;
@@ -294,12 +328,17 @@ static void run_step(const char *line)
         return;
     }
     if (strcmp(name, "exit") == 0) {
-        reply.result = 0;
+        reply.result = *pinner == my_slot ? pin_drop() : 0;
+        *pinner = *pinner == my_slot ? -1 : *pinner;
         answer(&reply);
         _exit(0);
     }
     if (strncmp(name, "uffd_", 5) == 0) {
         run_uffd(&reply, name, a);
+    } else if (strncmp(name, "pin", 3) == 0 || strcmp(name, "unpin") == 0) {
+        run_pin(&reply, name, a);
+    } else if (strncmp(name, "pipe_", 5) == 0) {
+        run_pipe(&reply, name, a);
     } else if (name[0] == 'f' || strcmp(name, "pread") == 0 || strcmp(name, "pwrite") == 0) {
         run_file(&reply, name, a);
     } else {
@@ -419,9 +458,10 @@ static void run_sequence(int nr_steps)
     pid_t group;
 
     make_files();
+    *pinner = -1;
     for (int i = 0; i < NR_SLOTS; i++) {
         pids[i] = 0;
-        if (pipe(commands[i]) != 0) {
+        if (pipe(commands[i]) != 0 || pipe2(held[i], O_NONBLOCK) != 0) {
             perror("fuzz_ops: pipe");
             exit(1);
         }
@@ -440,8 +480,11 @@ static void run_sequence(int nr_steps)
     for (int slot = 0; slot < NR_SLOTS; slot++) {
         close(commands[slot][0]);
         close(commands[slot][1]);
+        close(held[slot][0]);
+        close(held[slot][1]);
     }
     while (waitpid(-1, NULL, 0) > 0) {}
+    pins_end();
     for (int i = 0; i < NR_FILES; i++) {
         close(files[i]);
     }
@@ -459,6 +502,7 @@ static void print_features(void)
     fd = open("/proc/self/pagemap", O_RDONLY);
     printf("%s", fd >= 0 ? " pagemap" : "");
     close(fd);
+    printf("%s", pins_find() ? " pins" : "");
     printf("%s\n", process_vm_readv(getpid(), &one, 1, &two, 1, 0) == 1 ? " process_vm" : "");
 }
 
@@ -504,6 +548,7 @@ int main(int argc, char **argv)
     } while (n > 0);
     close(fd);
     pids = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pinner = pids + NR_SLOTS;
     heap_start = (char *)(((uintptr_t)syscall(SYS_brk, 0) + PAGE - 1) & ~(PAGE - 1));
     if (pids == MAP_FAILED || pipe(replies) != 0) {
         perror("fuzz_ops");

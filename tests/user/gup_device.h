@@ -58,6 +58,7 @@ static inline int gup_open_flags(int flags)
     return fd;
 }
 
+#ifdef UTEST_SUITE
 /** gup_open() - the device; skips the test where there is none. */
 static inline int gup_open(void)
 {
@@ -68,5 +69,6 @@ static inline int gup_open(void)
     }
     return fd;
 }
+#endif
 
 #endif

@@ -172,6 +172,34 @@ TEST(smaps_tells_clean_and_dirty_pages_of_files)
     EXPECT_EQ(12, smaps_kib(p, "Private_Dirty:"));
 }
 
+/* Sixteen pages around the one that is read, where they are in memory already. */
+static void expect_read_around(int advice)
+{
+    enum { NR_PAGES = 32, WINDOW = 16 };
+    static char bytes[NR_PAGES * PAGE];
+    int fd = new_memfd(NR_PAGES * PAGE);
+    char *p = mmap(NULL, NR_PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    uintptr_t middle = ((uintptr_t)p + WINDOW * PAGE - 1) & ~(WINDOW * PAGE - 1);
+
+    ASSERT_TRUE(p != MAP_FAILED);
+    EXPECT_EQ((long)sizeof(bytes), pwrite(fd, bytes, sizeof(bytes), 0));
+    EXPECT_EQ(0, madvise(p, NR_PAGES * PAGE, advice));
+    (void)*(volatile char *)middle;
+    EXPECT_EQ(WINDOW * 4, smaps_kib(p, "Rss:"));
+    munmap(p, NR_PAGES * PAGE);
+    close(fd);
+}
+
+TEST(what_is_in_memory_is_mapped_around_a_read)
+{
+    expect_read_around(MADV_NORMAL);
+}
+
+TEST(advice_to_read_at_random_does_not_end_that)
+{
+    expect_read_around(MADV_RANDOM);
+}
+
 static char *forked_page;
 
 static void expect_half(void)
@@ -409,6 +437,102 @@ TEST(frames_tell_their_kind_and_count)
     EXPECT_ERRNO(EINVAL, pread(flags_fd, &flags, 7, 0));
     EXPECT_ERRNO(EINVAL, pread(count_fd, &count, 8, 4));
     EXPECT_EQ(0, pread(flags_fd, &flags, 8, (off_t)1 << 40));
+}
+
+/* --- the system's memory
+ * -------------------------------------------------------------------------- */
+
+enum { NR_COUNTED = 2048, NR_LATE = 512 /* counters of each processor may come so late */ };
+
+/* A number of /proc/vmstat, or -1. */
+static long vmstat(const char *name)
+{
+    char line[128];
+    char format[64];
+    long value = -1;
+    FILE *file = fopen("/proc/vmstat", "r");
+
+    snprintf(format, sizeof(format), "%s %%ld\n", name);
+    while (file != NULL && value < 0 && fgets(line, sizeof(line), file) != NULL) {
+        (void)!sscanf(line, format, &value);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return value;
+}
+
+/* KiB of /proc/meminfo, or -1. */
+static long meminfo(const char *name)
+{
+    char line[128];
+    long value = -1;
+    FILE *file = fopen("/proc/meminfo", "r");
+
+    while (file != NULL && value < 0 && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0) {
+            value = atol(line + strlen(name));
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return value;
+}
+
+/* Small pages, each of which is a fault of its own. */
+static char *map_counted(int flags, int fd)
+{
+    char *p = mmap(NULL, NR_COUNTED * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+    madvise(p, NR_COUNTED * PAGE, MADV_NOHUGEPAGE);
+    return p;
+}
+
+static void touch_counted(char *p)
+{
+    for (unsigned long i = 0; i < NR_COUNTED; i++) {
+        p[i * PAGE] = 1;
+    }
+}
+
+TEST(vmstat_counts_faults_and_pages)
+{
+    char *p = map_counted(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    long nr_faults = vmstat("pgfault");
+    long nr_anon = vmstat("nr_anon_pages");
+    long nr_free = vmstat("pglazyfree");
+
+    EXPECT_TRUE(nr_faults > 0);
+    EXPECT_TRUE(nr_anon > 0);
+    EXPECT_TRUE(vmstat("pgmajfault") >= 0);
+    EXPECT_TRUE(vmstat("pglazyfreed") >= 0);
+    EXPECT_TRUE(vmstat("oom_kill") >= 0);
+    touch_counted(p);
+    EXPECT_TRUE(vmstat("pgfault") - nr_faults >= NR_COUNTED);
+    EXPECT_TRUE(vmstat("nr_anon_pages") - nr_anon >= NR_COUNTED - NR_LATE);
+    EXPECT_EQ(0, madvise(p, NR_COUNTED * PAGE, MADV_FREE));
+    EXPECT_TRUE(vmstat("pglazyfree") - nr_free >= NR_COUNTED - NR_LATE);
+    EXPECT_EQ(0, munmap(p, NR_COUNTED * PAGE));
+    EXPECT_TRUE(vmstat("nr_anon_pages") - nr_anon <= NR_LATE);
+}
+
+TEST(vmstat_and_meminfo_count_shared_memory)
+{
+    int fd = memfd_create("counted", 0);
+    long nr_shmem = vmstat("nr_shmem");
+    long cached = meminfo("Cached:");
+    char *p;
+
+    EXPECT_EQ(0, ftruncate(fd, NR_COUNTED * PAGE));
+    p = map_counted(MAP_SHARED, fd);
+    EXPECT_TRUE(meminfo("Cached:") - cached <= NR_LATE * 4);
+    touch_counted(p);
+    EXPECT_TRUE(vmstat("nr_shmem") - nr_shmem >= NR_COUNTED - NR_LATE);
+    EXPECT_TRUE(meminfo("Cached:") - cached >= (NR_COUNTED - NR_LATE) * 4);
+    EXPECT_EQ(0, ftruncate(fd, 0));
+    EXPECT_TRUE(vmstat("nr_shmem") - nr_shmem <= NR_LATE);
+    EXPECT_TRUE(meminfo("MemFree:") <= meminfo("MemTotal:"));
 }
 
 UTEST_MAIN

@@ -247,6 +247,43 @@ TEST(mincore_checks_its_arguments)
     EXPECT_EQ(1, vec[1] & 1);
 }
 
+/* Pages with and without a page table, of several mappings, and of a file that is not mapped yet.
+ */
+TEST(mincore_looks_past_tables_and_mappings)
+{
+    enum { TABLE = 512, NR_PAGES = 5 * TABLE, NR_TOUCHED = 5 };
+    static const size_t touched[NR_TOUCHED] = {1, TABLE - 1, TABLE, TABLE + 9, 4 * TABLE + 7};
+    static unsigned char vec[NR_PAGES];
+    char *p = map(NR_PAGES);
+    int fd = memfd_create("pages", 0);
+    size_t nr_there = 0;
+
+    ASSERT_TRUE(p != NULL);
+    madvise(p, NR_PAGES * PAGE, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < NR_TOUCHED; i++) {
+        p[touched[i] * PAGE] = 1;
+    }
+    EXPECT_EQ(0, mprotect(p + (TABLE - 1) * PAGE, 2 * PAGE, PROT_READ));
+    EXPECT_EQ(0, ftruncate(fd, 4 * PAGE));
+    EXPECT_EQ(1, pwrite(fd, "x", 1, PAGE));
+    ASSERT_TRUE(mmap(p + 3 * TABLE * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                     fd, 0) != MAP_FAILED);
+    EXPECT_EQ(0, mincore(p, NR_PAGES * PAGE, vec));
+    for (size_t i = 0; i < NR_PAGES; i++) {
+        nr_there += vec[i] & 1;
+    }
+    EXPECT_EQ(NR_TOUCHED + 1, nr_there);
+    for (size_t i = 0; i < NR_TOUCHED; i++) {
+        EXPECT_EQ(1, vec[touched[i]] & 1);
+    }
+    EXPECT_EQ(1, vec[3 * TABLE + 1] & 1);
+    EXPECT_EQ(0, munmap(p + 2 * TABLE * PAGE, PAGE));
+    EXPECT_ERRNO(ENOMEM, mincore(p, NR_PAGES * PAGE, vec));
+    EXPECT_EQ(0, mincore(p + 4 * TABLE * PAGE, TABLE * PAGE, vec));
+    EXPECT_EQ(1, vec[7] & 1);
+    close(fd);
+}
+
 TEST(msync_checks_its_arguments)
 {
     char *p = map_with_hole();
@@ -383,6 +420,28 @@ TEST(mremap_of_nothing_duplicates_a_shared_mapping)
     EXPECT_EQ(4, p[0]);
 }
 
+/* The file keeps pages for later that nobody may see, though their neighbour is read. */
+TEST(a_read_maps_nothing_behind_the_end)
+{
+    enum { NR_PAGES = 32, NR_INSIDE = 17 };
+    int fd = new_memfd(NR_INSIDE * PAGE);
+    uintptr_t area = (uintptr_t)map(2 * NR_PAGES);
+    char *p = (char *)((area + NR_PAGES * PAGE) & ~(NR_PAGES * PAGE - 1));
+    volatile char byte;
+
+    ASSERT_TRUE(mmap(p, NR_PAGES * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == p);
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, NR_PAGES * PAGE));
+    byte = p[(NR_INSIDE - 1) * PAGE];
+    (void)byte;
+    for (size_t i = NR_INSIDE; i < NR_PAGES; i++) {
+        EXPECT_EQ(SIGBUS, read_signal(p + i * PAGE));
+    }
+    EXPECT_EQ(0, ftruncate(fd, NR_PAGES * PAGE));
+    EXPECT_EQ(0, read_signal(p + NR_INSIDE * PAGE));
+    EXPECT_EQ(0, munmap(p, NR_PAGES * PAGE));
+    close(fd);
+}
+
 TEST(memfd_is_shared_by_its_mappings_and_its_descriptor)
 {
     int fd = new_memfd(2 * PAGE);
@@ -439,6 +498,23 @@ TEST(punched_hole_reads_as_zero_but_private_copies_stay)
     EXPECT_EQ(0, p[PAGE]);
     EXPECT_EQ(2, q[PAGE]);
     EXPECT_EQ(0, q[2 * PAGE]);
+}
+
+TEST(private_write_where_the_file_has_a_hole_fills_it)
+{
+    int fd = memfd_create("hole", 0);
+    unsigned char there[2] = {0};
+    char *shared, *private;
+
+    ASSERT_EQ(0, ftruncate(fd, 2 * PAGE));
+    shared = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0);
+    private = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE, fd, 0);
+    private[0] = 1;
+    EXPECT_EQ(0, mincore(shared, 2 * PAGE, there));
+    EXPECT_EQ(1, there[0] & 1);
+    EXPECT_EQ(0, there[1] & 1);
+    EXPECT_EQ(0, shared[0]);
+    close(fd);
 }
 
 TEST(write_seal_and_writable_mappings_exclude_each_other)

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 
 static pid_t start_child(void (*body)(void))
@@ -193,6 +194,40 @@ TEST(exec_of_a_script_names_the_script_to_its_interpreter)
     write_file("/tmp/script",
                "#!/bin/sh -e\n[ \"$0\" = /tmp/script ] && [ \"$1\" = one ] && exit 9\n", 0755);
     EXPECT_EQ(9, WEXITSTATUS(run_program("/tmp/script", argv)));
+}
+
+static void note_alarm(int signal)
+{
+    (void)signal;
+}
+
+/* The timer goes off somewhere in the middle of exec, and again later. */
+static int exec_with_alarm(int first_us, void (*handler)(int))
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct itimerval timer = {.it_value = {.tv_usec = first_us},
+                                  .it_interval = {.tv_usec = 20000}};
+
+        signal(SIGALRM, handler);
+        setitimer(ITIMER_REAL, &timer, NULL);
+        execl("/bin/busybox", "sleep", "1000", (char *)NULL);
+        _exit(errno);
+    }
+    return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+/* Wherever exec is when the signal comes: it is the signal that ends the program. */
+TEST(a_signal_in_the_middle_of_exec_is_what_ends_the_program)
+{
+    enum { NR_MOMENTS = 200, STEP_US = 3 };
+
+    for (int moment = 1; moment <= NR_MOMENTS; moment++) {
+        ASSERT_EQ(SIGALRM, exec_with_alarm(moment * STEP_US, SIG_DFL));
+        ASSERT_EQ(SIGALRM, exec_with_alarm(moment * STEP_US, note_alarm));
+    }
 }
 
 TEST(exec_refuses_arguments_that_are_too_long)

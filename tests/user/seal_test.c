@@ -184,6 +184,49 @@ static void check_fallocate(int fd)
     EXPECT_EQ(0, st.st_blocks);
 }
 
+static long blocks(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 ? (long)st.st_blocks : -1;
+}
+
+/* What was allocated behind the end waits there, empty, until the file grows or is cut off. */
+static void check_kept(int fd)
+{
+    char byte = 'x';
+
+    EXPECT_EQ(0, ftruncate(fd, PAGE));
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_KEEP_SIZE, 2 * PAGE, 2 * PAGE));
+    EXPECT_EQ(16, blocks(fd));
+    EXPECT_EQ(PAGE, lseek(fd, 0, SEEK_END));
+    EXPECT_EQ(0, pread(fd, &byte, 1, 2 * PAGE));
+    EXPECT_ERRNO(ENXIO, lseek(fd, 2 * PAGE, SEEK_DATA));
+    EXPECT_EQ(1, pwrite(fd, &byte, 1, PAGE));
+    EXPECT_EQ(24, blocks(fd));
+    EXPECT_EQ(0, ftruncate(fd, 3 * PAGE));
+    EXPECT_EQ(24, blocks(fd));
+    EXPECT_EQ(1, pread(fd, &byte, 1, 2 * PAGE));
+    EXPECT_EQ(0, byte);
+    EXPECT_ERRNO(EFAULT, pwrite(fd, (void *)8, 1, 5 * PAGE));
+    EXPECT_EQ(24, blocks(fd));
+    EXPECT_EQ(0, ftruncate(fd, 3 * PAGE));
+    EXPECT_EQ(16, blocks(fd));
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_KEEP_SIZE, 8 * PAGE, PAGE));
+    EXPECT_EQ(24, blocks(fd));
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8 * PAGE, PAGE));
+    EXPECT_EQ(16, blocks(fd));
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_KEEP_SIZE, 8 * PAGE, PAGE));
+    EXPECT_EQ(0, ftruncate(fd, 0));
+    EXPECT_EQ(0, blocks(fd));
+}
+
+TEST(fallocate_keeps_pages_behind_the_end)
+{
+    check_kept(new_file(0));
+    check_kept(new_memfd(0));
+}
+
 TEST(fallocate_does_what_its_mode_says)
 {
     check_fallocate(new_file(4));

@@ -155,8 +155,7 @@ TEST(the_descriptor_is_about_its_makers_memory)
     EXPECT_TRUE(page_is(p, 9));
 }
 
-/* -------------------------------------------------------------------------- registering ---------
- */
+/* --- registering ------------------------------------------------------------------------------ */
 
 static uint64_t register_ioctls(int fd, const void *p, size_t nr_pages, uint64_t mode)
 {

@@ -233,8 +233,7 @@ TEST(a_write_to_what_is_missing_and_protected_asks_twice)
     }
 }
 
-/* ---------------------------------------------------------------------------- minor faults ------
- */
+/* --- minor faults ----------------------------------------------------------------------------- */
 
 TEST(continue_maps_the_page_of_the_file)
 {
@@ -358,8 +357,7 @@ TEST(a_minor_fault_is_not_answered_by_new_pages)
     }
 }
 
-/* ---------------------------------------------------------------------------------- poison ------
- */
+/* --- poison ----------------------------------------------------------------------------------- */
 
 TEST(poison_kills_its_reader_and_writer)
 {
@@ -461,6 +459,32 @@ TEST(the_kernel_meets_poison_as_a_bad_address)
     EXPECT_EQ(0, uffd_register(fd, p, 1, MISSING));
     EXPECT_EQ(0, uffd_poison(fd, p, 1, 0));
     EXPECT_ERRNO(EFAULT, write(ends[1], p, 10));
+}
+
+/* Fork passes over memory that can have no pages of its own yet. A filling command makes it ready
+ * for them before it looks at anything else, so that the child gets what is there. */
+TEST(a_refused_command_leaves_private_memory_ready_for_pages)
+{
+    int fd = uffd_open(0, 0);
+
+    for (int is_tried = 0; is_tried < 2; is_tried++) {
+        char *p = map_anonymous(1);
+        unsigned char is_there = 0;
+        int status = 0;
+
+        EXPECT_EQ(0, *(volatile char *)p);
+        if (is_tried) {
+            EXPECT_EQ(-ENOENT, uffd_copy(fd, p, filled_page(1), 1, 0));
+        }
+        fflush(stdout);
+        if (fork() == 0) {
+            _exit(mincore(p, PAGE, &is_there) == 0 ? is_there & 1 : 2);
+        }
+        wait(&status);
+        EXPECT_EQ(is_tried << 8, status);
+        munmap(p, PAGE);
+    }
+    close(fd);
 }
 
 UTEST_MAIN

@@ -367,6 +367,39 @@ TEST(a_call_takes_what_it_gets_before_a_bad_page)
     }
 }
 
+static atomic_int nr_handled;
+
+static void count_signal(int signal)
+{
+    (void)signal;
+    nr_handled++;
+}
+
+/* Copies in and out of the kernel are not broken off half-way. */
+TEST(a_signal_with_a_handler_waits_until_the_call_is_over)
+{
+    int fd = uffd_open(O_NONBLOCK, 0);
+    struct call c;
+
+    nr_handled = 0;
+    signal(SIGUSR1, count_signal);
+    call_prepare(&c, read_from_pipe, map_anonymous(NR));
+    EXPECT_EQ(0, uffd_register(fd, c.p, NR, MISSING));
+    pthread_create(&c.thread, NULL, make_call, &c);
+    EXPECT_EQ(0, uffd_wait(fd));
+    pthread_kill(c.thread, SIGUSR1);
+    give_way();
+    EXPECT_EQ(0, c.is_through);
+    EXPECT_EQ(0, nr_handled);
+    for (int i = 0; i < NR; i++) {
+        EXPECT_EQ(0, uffd_zeropage(fd, c.p + i * PAGE, 1, 0));
+    }
+    pthread_join(c.thread, NULL);
+    EXPECT_EQ(LENGTH, c.result);
+    EXPECT_EQ(1, nr_handled);
+    close(fd);
+}
+
 TEST(a_kill_ends_a_call_that_waits)
 {
     for (size_t i = 0; i < COUNT(readers) + COUNT(writers); i++) {

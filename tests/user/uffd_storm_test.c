@@ -1,6 +1,6 @@
 /*
  * Sixty-four threads fault at once, and every fault is told exactly once: each page counts the
- * messages about it, and must have as many as there were touches. A million faults in all, unless
+ * messages about it, and must have as many as there were touches. A million faults in both, unless
  * the clock says that this machine is too slow for it; how many it were is printed.
  *
  * Each thread owns a slice of the memory, touches its pages in turn, drops or protects them, and
@@ -14,7 +14,7 @@
 #include <time.h>
 
 enum { NR_THREADS = 64, NR_PAGERS = 4, SLICE = 32, BATCH = 32 };
-enum { NR_PAGES = NR_THREADS * SLICE, NR_ROUNDS = 500000 / NR_PAGES, LEAST_ROUNDS = 2 };
+enum { NR_PAGES = NR_THREADS * SLICE, NR_ROUNDS = 500000 / NR_PAGES + 1, LEAST_ROUNDS = 2 };
 enum { PATIENCE_S = 20 };
 
 /** struct storm - what all threads of a run share. */

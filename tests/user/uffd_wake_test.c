@@ -1,7 +1,7 @@
 /*
  * userfaultfd: whatever ends first, a waiting thread is woken once: resolution, unregistering,
- * unmapping, closing, the end of the pager or of itself, a signal. And pagers that do not do what
- * they should.
+ * unmapping, closing, the end of the pager or of itself, a signal. uffd_bad_pager_test.c goes on
+ * with pagers that do not do what they should.
  */
 #define _GNU_SOURCE
 #define UTEST_SUITE "uffd_wake"
@@ -244,8 +244,7 @@ TEST(poisoning)
     check_ending(by_poison);
 }
 
-/* ------------------------------------------------------------------------------- processes ------
- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 /* The body of a process whose thread waits: its pager is a child of it. */
 static void wait_for_a_child_pager(struct scene *s, int is_read, int is_killed)
@@ -380,115 +379,7 @@ TEST(a_new_program)
     EXPECT_EQ(0, status);
 }
 
-/* ------------------------------------------------------------------------------ bad pagers ------
- */
-
-TEST(a_pager_that_stops_answering)
-{
-    pid_t pid;
-    int status = 0;
-    int ends[2];
-    char byte;
-
-    EXPECT_EQ(0, pipe(ends));
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        enum { NR = 8 };
-        int fd = uffd_open(0, 0);
-        char *p = map_anonymous(NR);
-        struct waiter w[NR];
-
-        uffd_register(fd, p, NR, MISSING);
-        for (int i = 0; i < NR; i++) {
-            waiter_start(&w[i], p + i * PAGE);
-            uffd_next_page(fd, NULL);
-        }
-        write(ends[1], "x", 1);
-        for (;;) {
-            pause();
-        }
-    }
-    EXPECT_EQ(1, read(ends[0], &byte, 1));
-    kill(pid, SIGKILL);
-    EXPECT_EQ(pid, waitpid(pid, &status, 0));
-    EXPECT_EQ(SIGKILL, WTERMSIG(status));
-}
-
-TEST(a_pager_that_answers_what_nobody_asked)
-{
-    enum { NR = 64 };
-    int fd = uffd_open(0, UFFD_FEATURE_POISON | UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-    char *p = map_anonymous(NR);
-    struct waiter w;
-
-    EXPECT_EQ(0, uffd_register(fd, p, NR, MISSING | WP));
-    waiter_start(&w, p + 20 * PAGE);
-    EXPECT_EQ(p + 20 * PAGE, uffd_next_page(fd, NULL));
-    for (int i = 0; i < NR; i++) {
-        if (i != 20) {
-            EXPECT_EQ(0, i % 3 == 0   ? uffd_copy(fd, p + i * PAGE, filled_page(1), 1, 0)
-                         : i % 3 == 1 ? uffd_zeropage(fd, p + i * PAGE, 1, 0)
-                                      : uffd_poison(fd, p + i * PAGE, 1, 0));
-            EXPECT_EQ(0, uffd_wake(fd, p + i * PAGE, 1));
-            EXPECT_EQ(0, uffd_unprotect(fd, p + i * PAGE, 1));
-        }
-    }
-    EXPECT_EQ(-ENOENT, uffd_copy(fd, map_anonymous(1), p, 1, 0));
-    EXPECT_EQ(0, w.is_through);
-    EXPECT_EQ(0, uffd_copy(fd, p + 20 * PAGE, filled_page(0), 1, 0));
-    EXPECT_EQ(0, waiter_join(&w));
-    EXPECT_EQ(1, *w.word);
-}
-
-static int fd_to_close;
-static atomic_int has_read;
-
-static void close_it(int signal)
-{
-    (void)signal;
-    close(fd_to_close);
-}
-
-static void *answer_until_closed(void *argument)
-{
-    struct uffd_msg message;
-
-    (void)argument;
-    /* The first message is read and not answered; the second does not come. */
-    EXPECT_EQ(UFFD_EVENT_PAGEFAULT, uffd_read(fd_to_close, &message));
-    has_read = 1;
-    EXPECT_TRUE(uffd_read(fd_to_close, &message) < 0);
-    return NULL;
-}
-
-TEST(a_pager_that_closes_in_a_signal_handler)
-{
-    for (int restarts = 0; restarts < 2; restarts++) {
-        struct sigaction action = {.sa_handler = close_it, .sa_flags = restarts ? SA_RESTART : 0};
-        char *p = map_anonymous(1);
-        pthread_t pager;
-        struct waiter w;
-
-        sigaction(SIGUSR1, &action, NULL);
-        fd_to_close = uffd_open(0, 0);
-        EXPECT_EQ(0, uffd_register(fd_to_close, p, 1, MISSING));
-        pthread_create(&pager, NULL, answer_until_closed, NULL);
-        has_read = 0;
-        waiter_start(&w, p);
-        while (!has_read) {
-            sched_yield();
-        }
-        give_way();
-        pthread_kill(pager, SIGUSR1);
-        pthread_join(pager, NULL);
-        EXPECT_EQ(0, waiter_join(&w));
-        EXPECT_EQ(1, *w.word);
-    }
-}
-
-/* ---------------------------------------------------------------------------- two pagers --------
- */
+/* --- two pagers ------------------------------------------------------------------------------- */
 
 struct pair {
     int fd;

@@ -30,8 +30,7 @@ static int write_fails(volatile char *p)
     return 0;
 }
 
-/* -------------------------------------------------------------------------- synchronous ---------
- */
+/* --- synchronous ------------------------------------------------------------------------------ */
 
 TEST(only_the_pages_that_were_named)
 {
@@ -185,8 +184,7 @@ TEST(nothing_is_mapped_around_a_protected_place)
     }
 }
 
-/* ------------------------------------------------------------------------- asynchronous ---------
- */
+/* --- asynchronous ----------------------------------------------------------------------------- */
 
 TEST(asynchronous_protection_ends_by_itself)
 {

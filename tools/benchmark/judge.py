@@ -2,6 +2,7 @@
 
 tests/bench/limits: `ROW LIMIT GOAL`, ratios Cowbell / the better Linux, ROW a glob, `-` for none; and
 `log ROW`, ROW with N for a number of mappings: the row may grow with N no faster than log N.
+`each ROW`: the same for a row that works on all N, divided by N.
 """
 import fnmatch
 import json
@@ -58,15 +59,15 @@ class Row:
 
 
 def read_limits():
-    """Return ([(glob, limit, goal)], [families that may grow by the logarithm])."""
+    """Return ([(glob, limit, goal)], [(word, family that may grow by the logarithm)])."""
     ratios, families = [], []
     with open(LIMITS, encoding="utf-8") as file:
         for line in file:
             words = line.split("#")[0].split()
             if not words:
                 continue
-            if words[0] == "log":
-                families.append(words[1])
+            if words[0] in ("log", "each"):
+                families.append((words[0], words[1]))
                 continue
             numbers = [None if word == "-" else float(word) for word in words[1:]] + [None]
             ratios.append((words[0], numbers[0], numbers[1]))
@@ -124,18 +125,22 @@ def judge_limits(rows, select):
 def judge_growth(rows, families):
     by_name = {row.name: row for row in rows}
     held = 0
-    for family in families:
+    for word, family in families:
         first = by_name.get(family.replace("N", str(VMA_COUNTS[0])))
         for count in VMA_COUNTS[1:]:
             row = by_name.get(family.replace("N", str(count)))
             if not row or not first or row.ours is None or not first.ours:
                 continue
             most = math.log(count) / math.log(VMA_COUNTS[0])
-            if row.ours <= most * first.ours:
+            growth = row.ours / first.ours
+            if word == "each":
+                growth *= VMA_COUNTS[0] / count
+            if growth <= most:
                 held += 1
             else:
-                row.faults.append(f"{row.ours / first.ours:.2f} times the row of "
-                                  f"{VMA_COUNTS[0]} mappings, log N is {most:.2f}")
+                row.faults.append(f"{growth:.2f} times the row of {VMA_COUNTS[0]} mappings"
+                                  f"{', for each' if word == 'each' else ''}, "
+                                  f"log N is {most:.2f}")
     return held
 
 

@@ -33,11 +33,12 @@ UFFD_FEATURES = [UFFD_BASE, UFFD_BASE, UFFD_BASE | (1 << 13), UFFD_BASE | (1 << 
 WEIGHTS = {
     "mmap": 14, "munmap": 5, "mprotect": 10, "madvise": 12, "mremap": 8, "write": 18, "read": 5,
     "fork": 4, "exit": 2, "msync": 2, "mincore": 4, "mlock": 3, "munlock": 2, "pread": 3,
-    "pwrite": 3, "ftruncate": 2, "fallocate": 2, "brk": 3, "check": 4,
+    "pwrite": 3, "ftruncate": 2, "fallocate": 2, "brk": 3, "check": 4, "pipe_hold": 3, "pipe_read": 3,
 }
 FEATURE_WEIGHTS = {
     "process_vm": {"vm_read": 3, "vm_write": 3},
     "pagemap": {"pagemap": 5},
+    "pins": {"pin": 3, "pin_read": 5, "unpin": 1},
     "uffd": {"uffd_open": 2, "uffd_register": 5, "uffd_unregister": 2, "uffd_copy": 6,
              "uffd_zero": 3, "uffd_protect": 6, "uffd_continue": 4, "uffd_poison": 1,
              "uffd_move": 3, "uffd_close": 1},
@@ -48,6 +49,10 @@ class Generator:
     def __init__(self, seed, features):
         self.random = random.Random(seed)
         self.alive = {0}
+        self.mapped = []        # the last ranges [first page, pages] that were mapped
+        self.opened = set()     # slots with a userfaultfd of their own
+        self.watched = {}       # slot: the last ranges registered with it
+        self.focus = None       # where most ranges of this step are
         weights = dict(WEIGHTS)
         for feature in features:
             weights.update(FEATURE_WEIGHTS.get(feature, {}))
@@ -55,7 +60,19 @@ class Generator:
         # Pages that are not paged out may still leave the page tables, as pagemap shows.
         self.advice = [a for a in ADVICE if a != PAGEOUT or "pagemap" not in features]
 
+    def choose_focus(self, slot):
+        """Most steps of a program with a userfaultfd are about memory that it watches."""
+        watched = self.watched.get(slot)
+        dice = self.random.random()
+        if watched and dice < 0.5:
+            self.focus = self.random.choice(watched)
+        else:
+            self.focus = self.random.choice(self.mapped) if self.mapped and dice < 0.8 else None
+
     def page(self):
+        if self.focus and self.random.random() < 0.8:
+            first, count = self.focus
+            return first + self.random.choice([0, 0, 1, 2, self.random.randrange(count)]) % count
         zone = self.random.randrange(ARENA_PAGES // ZONE) * ZONE
         return zone + self.random.choice([0, 0, 0, 1, 2, 4, 8, self.random.randrange(ZONE)])
 
@@ -63,9 +80,18 @@ class Generator:
         """In pages."""
         return self.random.choice([1, 1, 2, 3, 4, 8, 12, 16, 16, self.random.randrange(1, 33)])
 
-    def range(self):
+    def within(self, page):
+        """In pages: a length that ends with the focus, if the page is in it."""
+        length = self.length()
+        if self.focus and self.focus[0] <= page < sum(self.focus):
+            length = min(length, sum(self.focus) - page)
+        return length
+
+    def range(self, is_within=False):
         """[offset, bytes] of whole pages, rarely not quite."""
-        offset, length = self.page() * PAGE, self.length() * PAGE
+        page = self.page()
+        offset = page * PAGE
+        length = (self.within(page) if is_within else self.length()) * PAGE
         dice = self.random.random()
         if dice < 0.01:
             offset += self.random.choice([1, 8, 2048])
@@ -122,7 +148,46 @@ class Generator:
                 "uffd_continue": [0, 0, 1, 2], "uffd_move": [0, 2, 2, 1]}.get(name, [0])
         last = {"uffd_copy": lambda: [self.random.randrange(256)],
                 "uffd_move": lambda: [self.page() * PAGE]}.get(name, list)
-        return self.range() + [self.random.choice(mode)] + last()
+        return self.range(is_within=True) + [self.random.choice(mode)] + last()
+
+    def uffd_step(self, slot, name):
+        """A command that has something to act on, mostly: a descriptor, a registered range."""
+        is_likely = self.random.random() < 0.9
+        if is_likely and slot not in self.opened:
+            name = "uffd_open"
+        elif is_likely and name != "uffd_close" and not self.watched.get(slot):
+            name = "uffd_register"
+        elif is_likely and self.watched.get(slot) and name not in ("uffd_open", "uffd_register"):
+            self.focus = self.random.choice(self.watched[slot])
+        if name == "uffd_register" and is_likely:
+            return self.map_and_register(slot)
+        if name == "uffd_open":
+            self.opened.add(slot)
+            self.watched.pop(slot, None)
+        elif name == "uffd_close":
+            self.opened.discard(slot)
+            self.watched.pop(slot, None)
+        return [(slot, name, self.uffd(name))]
+
+    def map_and_register(self, slot):
+        """Memory whose kind and place a registration suits."""
+        range_ = [self.random.randrange(ARENA_PAGES // ZONE) * ZONE * PAGE,
+                  self.random.choice([4, 8, ZONE]) * PAGE]
+        kind = self.random.choice([MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE | MAP_ANONYMOUS,
+                                   MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED, MAP_PRIVATE])
+        file = -1 if kind & MAP_ANONYMOUS else 0
+        offset = 0 if file < 0 else self.random.randrange(0, 40) * PAGE
+        modes = [1, 2, 3, 3] if kind == MAP_PRIVATE | MAP_ANONYMOUS else [1, 2, 3, 4, 5, 6, 7]
+        self.remember(self.watched.setdefault(slot, []), range_)
+        steps = [(slot, "mmap", [*range_, PROT_READ | PROT_WRITE, MAP_FIXED | kind, file, offset])]
+        if self.random.random() < 0.5:
+            steps.append((slot, "write", [range_[0], range_[1] // 2, self.random.randrange(256)]))
+        return steps + [(slot, "uffd_register", [*range_, self.random.choice(modes)])]
+
+    @staticmethod
+    def remember(ranges, arguments):
+        ranges.append([arguments[0] // PAGE, max(1, arguments[1] // PAGE)])
+        del ranges[:-4]
 
     def arguments(self, name):
         pick, below = self.random.choice, self.random.randrange
@@ -146,6 +211,13 @@ class Generator:
             return self.bytes()
         if name == "pagemap":
             return [self.page(), self.length()]
+        if name == "pin":
+            page = self.page()
+            return [page * PAGE, self.within(page) * PAGE]
+        if name == "pipe_hold":
+            return [self.page() * PAGE + pick([0, 0, 100]), pick([1, 100, PAGE, 2 * PAGE, 3 * PAGE])]
+        if name == "pipe_read":
+            return [below(NR_SLOTS), pick([1, 100, PAGE, 4 * PAGE])]
         if name in ("pread", "pwrite"):
             return [below(NR_FILES)] + self.bytes() + [self.file_offset() + pick([0, 0, 100])]
         if name == "ftruncate":
@@ -159,21 +231,30 @@ class Generator:
         return []
 
     def step(self):
+        """One step, or a few that belong together."""
         slot = self.random.choice(sorted(self.alive))
         name = self.random.choices(self.names, self.weights)[0]
+        self.choose_focus(slot)
+        if name.startswith("uffd_"):
+            return self.uffd_step(slot, name)
         if name == "fork":
             free = sorted(set(range(NR_SLOTS)) - self.alive)
             if not free:
                 name = "exit"
             else:
                 self.alive.add(free[0])
-                return (slot, "fork", [free[0]])
+                return [(slot, "fork", [free[0]])]
         if name == "exit":
             if len(self.alive) == 1:
-                return (slot, "check", [])
+                return [(slot, "check", [])]
             self.alive.discard(slot)
-            return (slot, "exit", [])
-        return (slot, name, self.arguments(name))
+            self.opened.discard(slot)
+            self.watched.pop(slot, None)
+            return [(slot, "exit", [])]
+        arguments = self.arguments(name)
+        if name == "mmap":
+            self.remember(self.mapped, arguments)
+        return [(slot, name, arguments)]
 
 
 def make(seed, count, features):
@@ -183,7 +264,10 @@ def make(seed, count, features):
     flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
     steps = [(0, "mmap", [zone * ZONE * PAGE, ZONE * PAGE, PROT_READ | PROT_WRITE, flags, -1, 0])
              for zone in generator.random.sample(range(ARENA_PAGES // ZONE), 6)]
-    steps += [generator.step() for _ in range(count)]
+    for _, _, arguments in steps:
+        generator.remember(generator.mapped, arguments)
+    for _ in range(count):
+        steps += generator.step()
     return mode, steps + [(min(generator.alive), "check", [])]
 
 

@@ -6,6 +6,7 @@ PRELUDE = '''/* {title} */
 #include <errno.h>
 #include <fcntl.h>
 #include "uffd.h"
+#include "fuzz_pins.h" /* of tests/user */
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -24,7 +25,7 @@ enum {{ ARENA_PAGES = 288, HEAP_PAGES = 16 }};
 
 static volatile int *turn; /* shared: the processes take turns */
 static volatile int *pids;
-static int files[2];
+static int files[2], held[4][2];
 static char *heap, buffer[64 * 4096];
 static int uffd = -1;
 static sigjmp_buf after_fault;
@@ -139,6 +140,12 @@ int main(void)
             return 1;
         }
     }
+    for (int i = 0; i < 4; i++) {
+        if (pipe2(held[i], O_NONBLOCK) != 0) {
+            return 1;
+        }
+    }
+    pins_find();
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
     signal(SIGCHLD, SIG_IGN);
@@ -199,7 +206,17 @@ def uffd_call(name, a):
     return f"({{ struct uffdio_{request}; ioctl(uffd, UFFDIO_{command}, &r); }})"
 
 
-def expression(name, a):
+# What holds pages, with the arguments of a step and its slot.
+HOLDER_CALLS = {
+    "pin": "(pin_drop(), pin_take({place}))",
+    "unpin": "pin_drop()",
+    "pin_read": "pin_read(buffer)",
+    "pipe_hold": "vmsplice(held[{slot}][1], &(struct iovec){{{place}}}, 1, SPLICE_F_NONBLOCK)",
+    "pipe_read": "read(held[{0}][0], buffer, {1})",
+}
+
+
+def expression(slot, name, a):
     """The call of a step in C."""
     place = f"{at(a[0])}, {a[1]:#x}" if len(a) > 1 else ""
     if name == "mmap":
@@ -219,6 +236,8 @@ def expression(name, a):
         return f"mincore({place}, (unsigned char *)buffer)"
     if name in ("munmap", "munlock"):
         return f"{name}({place})"
+    if name in HOLDER_CALLS:
+        return HOLDER_CALLS[name].format(*a, place=place, slot=slot)
     if name == "brk":
         return f"(char *)syscall(SYS_brk, heap + {a[0]:#x}) - heap"
     if name in ("pread", "pwrite"):
@@ -248,10 +267,10 @@ def statements(number, step):
     lines = []
     if name == "fork":
         return [f"pids[{a[0]}] = fork();", f"if (pids[{a[0]}] == 0) {{",
-                f"    pids[{a[0]}] = getpid();", f"    process_{a[0]}_{number}();", "    _exit(0);",
-                "}", f"show({what}, 0);"]
+                f"    pids[{a[0]}] = getpid();", "    pins_after_fork();",
+                f"    process_{a[0]}_{number}();", "    _exit(0);", "}", f"show({what}, 0);"]
     if name == "exit":
-        return [f"show({what}, 0);", "_exit(0);"]
+        return ["pin_drop();", f"show({what}, 0);", "_exit(0);"]
     if name in ("write", "read"):
         seed = a[2] if name == "write" else 0
         return [f"touch({what}, {at(a[0])}, {a[1]}, {seed}, {int(name == 'write')});"]
@@ -259,7 +278,7 @@ def statements(number, step):
         lines.append(f"fill(buffer, {a[1]:#x}, {a[3]});")
     if name == "vm_write":
         lines.append(f"fill(buffer, {a[2]}, {a[3]});")
-    return lines + [f"show({what}, {expression(name, a)});"]
+    return lines + [f"show({what}, {expression(slot, name, a)});"]
 
 
 def events_of(mode, steps):

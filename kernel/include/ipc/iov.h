@@ -86,6 +86,13 @@ void iov_release(struct iovec *heap);
 /** iov_advance() - skip @n bytes; @n is at most iter->count. */
 void iov_advance(struct iov_iter *iter, size_t n);
 
+/** iov_piece() - the bytes left of the current segment, from @addr on. Not for the end. */
+static inline size_t iov_piece(const struct iov_iter *iter, u64 *addr)
+{
+    *addr = iter->iov->iov_base + iter->offset;
+    return min(iter->count, iter->iov->iov_len - iter->offset);
+}
+
 /* Can the copy be made in one piece of user memory? The common case, which is kept short. */
 static ALWAYS_INLINE bool iov_is_one_piece(const struct iov_iter *iter, size_t n)
 {

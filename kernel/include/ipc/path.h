@@ -64,6 +64,7 @@ struct path_open_request {
     u32 flags; /* O_ */
     u32 mode;
     u32 intent;         /* enum cb_open_intent */
+    u32 resolve;        /* enum cb_resolve */
     const char *path;   /* kernel memory; may be empty with @start */
     struct file *start; /* a connection where the path starts, instead of @dirfd; or NULL */
 };

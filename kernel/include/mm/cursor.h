@@ -43,7 +43,10 @@ MUST_CHECK int cursor_prepare(struct pt_cursor *cursor, struct mm *mm, u64 addr)
 bool cursor_first(struct pt_cursor *cursor, struct mm *mm, u64 start, u64 end);
 
 /** cursor_resume() - from the cursor's address on, stand at the first below @end with a table. */
-bool cursor_resume(struct pt_cursor *cursor, u64 end);
+static inline bool cursor_resume(struct pt_cursor *cursor, u64 end)
+{
+    return cursor->addr < end && cursor_first(cursor, cursor->mm, cursor->addr, end);
+}
 
 /** cursor_table_end() - the first address above the cursor's that another table serves, or @end. */
 static inline u64 cursor_table_end(const struct pt_cursor *cursor, u64 end)

@@ -18,9 +18,9 @@ enum gup_mode { GUP_GET, GUP_PIN };
 
 struct gup_request {
     struct mm *mm;
-    u64 start; /* page aligned */
-    u64 nr_pages;
-    u32 flags; /* enum foll_flag, FOLL_GROW_STACK */
+    u64 start;    /* page aligned */
+    u64 nr_pages; /* gup_slow() clips it to TASK_SIZE */
+    u32 flags;    /* enum foll_flag, FOLL_GROW_STACK */
     enum gup_mode mode;
     struct page **pages; /* out */
 };

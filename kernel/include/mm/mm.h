@@ -57,6 +57,7 @@ struct mm {
     struct seqcount write_protect_seq; /* [m] odd while fork takes write permission away (I1) */
     struct atomic_u32 has_lazyfree;    /* [x] MADV_FREE marked pages since reclaim looked last */
     bool has_uffd;                     /* [w] a VMA was registered with a userfaultfd once */
+    bool has_sealed;                   /* [w] a VMA was sealed once */
     struct atomic_u32 has_pinned; /* [x] a page was pinned through this address space once (J17) */
 
     struct refcount users; /* [x] threads and remote users; at zero the memory goes */
@@ -244,6 +245,17 @@ int MUST_CHECK mm_sync(struct mm *mm, u64 addr, u64 len, u32 flags);
  * Return: 0 or -ENOMEM (a hole).
  */
 int MUST_CHECK mm_incore(struct mm *mm, u64 addr, u64 nr_pages, u8 *vec);
+
+/**
+ * mm_seal() - mseal(2): from now on [addr, addr + len) stays mapped where and as it is.
+ *
+ * Return: 0, -EINVAL (not from a page's start, wraps), -ENOMEM (a hole; then nothing is sealed), or
+ *         -EINTR.
+ */
+int MUST_CHECK mm_seal(struct mm *mm, u64 addr, u64 len);
+
+/** mm_is_sealed() - is any part of [start, end) sealed? Context: mmap_lock held. */
+bool mm_is_sealed(struct mm *mm, u64 start, u64 end);
 
 /** mm_lock_range() - mlock2(2); mlock_flags is 0 or MLOCK_ONFAULT. */
 int MUST_CHECK mm_lock_range(struct mm *mm, u64 addr, u64 len, u32 mlock_flags);

@@ -17,10 +17,11 @@
 #include <lib/interval_tree.h>
 #include <lib/list.h>
 #include <lib/radix.h>
+#include <debug/explore.h>
+#include <mm/page.h>
 #include <proc/mutex.h>
 #include <proc/rwsem.h>
 
-struct page;
 struct vma;
 struct iov_iter;
 struct vm_fault;
@@ -105,6 +106,8 @@ struct vm_object {
     u64 size;                      /* [o] bytes */
     struct radix pages;            /* [o] struct page * by index */
     u64 nr_pages;                  /* [o] pages in the tree */
+    u64 kept_end;                  /* [o] an index: below it fallocate(2) may have put pages that
+                                      wait behind the size until the file grows */
     struct interval_tree mappings; /* [o] the VMAs that map it, by page index */
     u32 nr_shared_writable;        /* [o] VMAs through which it could be written */
     u32 seals;                     /* [o] OBJECT_SEAL_* */
@@ -157,19 +160,11 @@ int MUST_CHECK object_get_page(struct vm_object *object, u64 index, enum object_
 /**
  * object_peek_pages() - which pages stand behind @nr indices from @first on, as far as that can be
  *                       said at once.
- * @pages: out: hints without a reference, for object_take_page(); NULL where nothing is known
+ * @pages: out: hints without a reference, for object_take_owned_page(); NULL where nothing is known
  *
  * Context: any VMA lock; takes no other lock for pages that are in memory.
  */
 void object_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages);
-
-/**
- * object_take_page() - a reference on a page that object_peek_pages() has found.
- *
- * Context: any; takes no lock. Under a page-table lock the page may be entered there after true.
- * Return:  false if the page is not the object's at that index any more, or lies beyond the size.
- */
-bool MUST_CHECK object_take_page(struct vm_object *object, u64 index, struct page *page);
 
 /**
  * object_owns_page() - is this still the page of that index?
@@ -177,7 +172,39 @@ bool MUST_CHECK object_take_page(struct vm_object *object, u64 index, struct pag
  * Context: no lock needed; under a page-table lock the answer orders an installer against
  *          truncation, which disowns the page before it zaps.
  */
-bool object_owns_page(const struct vm_object *object, u64 index, const struct page *page);
+static inline bool object_owns_page(const struct vm_object *object, u64 index,
+                                    const struct page *page)
+{
+    return READ_ONCE(page->owner) == object && READ_ONCE(page->index) == index;
+}
+
+/**
+ * object_take_owned_page() - a reference on a page that object_peek_pages() has found.
+ *
+ * Context: any; takes no lock.
+ * Return:  false if the page is not the object's at that index any more.
+ */
+static inline bool MUST_CHECK object_take_owned_page(const struct vm_object *object, u64 index,
+                                                     struct page *page)
+{
+    explore_point(EXPLORE_COUNT);
+    if (unlikely(!page_get_not_zero(page))) {
+        return false;
+    }
+    explore_point(EXPLORE_COUNT);
+    if (likely(object_owns_page(object, index, page))) {
+        return true;
+    }
+    page_put(page);
+    return false;
+}
+
+/**
+ * object_take_page() - the same, and false as well if the index lies beyond the size.
+ *
+ * Under a page-table lock the page may be entered there after true.
+ */
+bool MUST_CHECK object_take_page(struct vm_object *object, u64 index, struct page *page);
 
 /**
  * object_generation() - a number that differs once anything behind an index was taken away or a
@@ -243,7 +270,12 @@ int MUST_CHECK object_punch_hole(struct vm_object *object, u64 start, u64 end);
  */
 int MUST_CHECK object_revoke(struct vm_object *object, u64 start, u64 end);
 
-/** object_allocate() - make sure that [start, end) bytes have pages; grows the size on request. */
+/**
+ * object_allocate() - make sure that [start, end) bytes have pages; grows the size on request.
+ *
+ * Without it those behind the size are kept for the time when the object grows, and are given up by
+ * the next object_truncate() that does not grow it.
+ */
 enum object_allocate_mode { OBJECT_ALLOCATE_KEEP_SIZE, OBJECT_ALLOCATE_GROW };
 int MUST_CHECK object_allocate(struct vm_object *object, u64 start, u64 end,
                                enum object_allocate_mode mode);

@@ -10,6 +10,7 @@
  *     Whoever enters such an entry asks object_lets_write() under the page-table lock; whoever
  *     makes the page clean write-protects every mapping afterwards.
  * G2. A page is in the tree only with its whole content: the pager fills frames that are nobody's.
+ *     A clean page may be forgotten when memory is short, and is asked for again (reclaim_paged.c).
  * G3. One request at a time brings an index in. Who comes second waits for the first, and asks
  *     anew if that one failed or was killed.
  */
@@ -67,6 +68,8 @@ int MUST_CHECK object_settle(struct vm_object *object);
 
 /**
  * object_supply() - enter content that nobody has asked for; pages that are there stay as they are.
+ *
+ * From here on reclaim leaves the object alone: it may be about to be settled.
  * @offset: of a page
  * @iter:   the bytes: whole pages, but for the last one at the object's end
  *
@@ -113,5 +116,8 @@ int MUST_CHECK object_announce_write(struct vm_object *object, u64 index);
  *         pages that were not taken stay as written.
  */
 int MUST_CHECK object_write_back(struct vm_object *object, u64 start, u64 end);
+
+/** object_nr_protect_steps() - mappings that write-backs have visited; counted in debug builds. */
+u64 object_nr_protect_steps(void);
 
 #endif

@@ -34,7 +34,16 @@ void reclaim_age(struct vma *vma, u64 start, u64 end);
 u64 reclaim_take(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
 
 /**
- * reclaim_memory() - memory is short: take pages from any address space.
+ * reclaim_paged() - take clean pages of objects that have pagers, which can bring them in again.
+ *
+ * Pages that nobody maps go before those that somebody does. What is pinned, locked, dirty, or on
+ * its way stays. Context and locks as for reclaim_memory().
+ * Return: pages taken, at most @nr_wanted.
+ */
+u64 reclaim_paged(u64 nr_wanted);
+
+/**
+ * reclaim_memory() - memory is short: take pages from any address space, or clean ones of objects.
  *
  * Context: thread, interrupts on; any sleeping lock may be held, no spin lock: whatever is locked
  *          is passed over.

@@ -5,6 +5,7 @@
 #include <lib/types.h>
 #include <mm/gup_internal.h>
 #include <mm/page.h>
+#include <mm/usercopy.h>
 
 /*
  * A part of a range of some address space, its pages held, reached through the direct map. Shared
@@ -54,6 +55,35 @@ static ALWAYS_INLINE void *remote_window_at(const struct remote_window *window, 
     }
     *room = min(nr_bytes, left);
     return at;
+}
+
+/**
+ * remote_window_copy_user() - copy between the window and the current process's memory.
+ * @position: of the first byte in the window, which has @len from there
+ *
+ * The window is written if it was opened with FOLL_WRITE, and read otherwise.
+ * Context: thread; may sleep.
+ * Return:  bytes copied, fewer than @len if the memory at @addr lacks a page.
+ */
+static ALWAYS_INLINE u64 remote_window_copy_user(const struct remote_window *window, u64 position,
+                                                 u64 addr, u64 len)
+{
+    bool is_write = window->flags & FOLL_WRITE;
+    u64 done = 0;
+
+    while (done < len) {
+        u64 room;
+        void *remote = remote_window_at(window, position + done, &room);
+        u64 wanted = min(room, len - done);
+        u64 copied = is_write ? copy_from_user_partial(remote, addr + done, wanted)
+                              : copy_to_user_partial(addr + done, remote, wanted);
+
+        done += copied;
+        if (copied < wanted) {
+            break;
+        }
+    }
+    return done;
 }
 
 #endif

@@ -72,6 +72,20 @@ int MUST_CHECK shmem_fill_page(struct vm_object *object, u64 index, struct page 
  */
 void shmem_disown_pages(struct vm_object *object, u64 first, u64 end, struct list_node *removed);
 
+/**
+ * shmem_hide_page() - let nobody find a page of the tree any more; a full barrier.
+ *
+ * Whoever has taken a reference by then is counted, and nobody takes one afterwards.
+ * Context: object lock held for writing, until shmem_show_page() or shmem_drop_hidden_page().
+ */
+void shmem_hide_page(struct page *page);
+
+/** shmem_show_page() - let a hidden page be found again. */
+void shmem_show_page(struct vm_object *object, struct page *page);
+
+/** shmem_drop_hidden_page() - take a hidden page, which nobody maps, out of the tree for good. */
+void shmem_drop_hidden_page(struct vm_object *object, u64 index, struct page *page);
+
 /** shmem_put_pages() - drop the references of disowned pages. */
 void shmem_put_pages(struct list_node *removed);
 

@@ -2,6 +2,7 @@
 #define MM_USERCOPY_H
 
 #include <arch/layout.h>
+#include <arch/usercopy.h>
 #include <lib/compiler.h>
 #include <lib/types.h>
 
@@ -20,6 +21,27 @@ static inline bool user_access_ok(u64 addr, size_t len)
     return len <= USER_SPACE_END && addr <= USER_SPACE_END - len;
 }
 
+/* An address that has been checked. The kernel never dereferences it itself. */
+static inline void *user_pointer(u64 addr)
+{
+    return (void *)addr;
+}
+
+/**
+ * copy_from_user_partial() - as copy_from_user(), telling how much arrived.
+ * Return: the number of bytes copied, 0..@n.
+ */
+static inline MUST_CHECK size_t copy_from_user_partial(void *dst, u64 src, size_t n)
+{
+    return likely(user_access_ok(src, n)) ? n - arch_copy_user(dst, user_pointer(src), n) : 0;
+}
+
+/** copy_to_user_partial() - as copy_to_user(). Return: the number of bytes copied, 0..@n. */
+static inline MUST_CHECK size_t copy_to_user_partial(u64 dst, const void *src, size_t n)
+{
+    return likely(user_access_ok(dst, n)) ? n - arch_copy_user(user_pointer(dst), src, n) : 0;
+}
+
 /**
  * copy_from_user() - copy @n bytes at user address @src to @dst.
  *
@@ -36,15 +58,6 @@ MUST_CHECK int copy_from_user(void *dst, u64 src, size_t n);
  * Return:  0, or -EFAULT; bytes before the first bad page may have been written.
  */
 MUST_CHECK int copy_to_user(u64 dst, const void *src, size_t n);
-
-/**
- * copy_from_user_partial() - as copy_from_user(), telling how much arrived.
- * Return: the number of bytes copied, 0..@n.
- */
-MUST_CHECK size_t copy_from_user_partial(void *dst, u64 src, size_t n);
-
-/** copy_to_user_partial() - as copy_to_user(). Return: the number of bytes copied, 0..@n. */
-MUST_CHECK size_t copy_to_user_partial(u64 dst, const void *src, size_t n);
 
 /** clear_user() - write @n zero bytes at @dst. Return: 0 or -EFAULT. */
 MUST_CHECK int clear_user(u64 dst, size_t n);

@@ -101,6 +101,9 @@ MUST_CHECK enum fault_step vm_fault_finish_cow(struct vm_fault *vmf);
  */
 MUST_CHECK enum fault_step vm_fault_replaced(struct vm_fault *vmf, struct page *old_page);
 
+/** vm_fault_prepare_anon() - make the VMA ready to hold anonymous pages. Return: is it? */
+MUST_CHECK bool vm_fault_prepare_anon(struct vm_fault *vmf);
+
 /**
  * vm_fault_new_page() - a frame for a user's page, and the VMA ready to hold it.
  * @content: NEW_PAGE_ZEROED, or NEW_PAGE_RAW for one that the caller fills
@@ -112,6 +115,8 @@ MUST_CHECK struct page *vm_fault_new_page(struct vm_fault *vmf, enum new_page_co
 /* The families. Those for a present entry are entered with the table locked and unlock it. */
 MUST_CHECK enum fault_step fault_anon_zero(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_anon_zero_read(struct vm_fault *vmf);
+/* A write makes the VMA ready for the page before the pager is asked for it. */
+MUST_CHECK enum fault_step fault_anon_missing(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_file_map(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_file_copy(struct vm_fault *vmf);
 MUST_CHECK enum fault_step fault_file_dirty(struct vm_fault *vmf);

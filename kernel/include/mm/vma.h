@@ -54,6 +54,7 @@ struct uffd_ctx;
 #define VM_NOHUGEPAGE   BIT(30)
 #define VM_MERGEABLE    BIT(31)
 #define VM_UFFD_MINOR   BIT(38)
+#define VM_SEALED       BIT(63)
 
 #define VM_ACCESS_FLAGS (VM_READ | VM_WRITE | VM_EXEC)
 #define VM_MAY_FLAGS    (VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)

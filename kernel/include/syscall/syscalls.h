@@ -102,6 +102,7 @@ long sys_mremap(u64 addr, u64 old_len, u64 new_len, u64 flags, u64 new_addr);
 long sys_madvise(u64 addr, u64 len, s32 advice);
 long sys_msync(u64 addr, u64 len, s32 flags);
 long sys_mincore(u64 addr, u64 len, u64 vec);
+long sys_mseal(u64 addr, u64 len, u64 flags);
 long sys_mlock(u64 addr, u64 len);
 long sys_mlock2(u64 addr, u64 len, s32 flags);
 long sys_munlock(u64 addr, u64 len);

@@ -50,7 +50,8 @@ enum cb_syscall {
      * close-on-exec; user 0 only. For a file server to pass on with CB_REPLY_FD. */
     CB_SYS_KERNEL_FILE = 1037,
     /* (port, const struct cb_pager *) -> fd, close-on-exec: an object that the port's server is the
-     * pager of. Of its connection only PAGE_IN, WRITE_NOTIFY, WRITE_BACK and CLOSE come. */
+     * pager of. Of its connection only PAGE_IN, WRITE_NOTIFY, WRITE_BACK and CLOSE come. When
+     * memory is short, clean pages are forgotten and asked for again, until the first SUPPLY. */
     CB_SYS_PAGER_CREATE = 1038,
     CB_SYS_END
 };
@@ -73,7 +74,7 @@ enum cb_syscall {
  */
 enum cb_op {
     CB_OP_NONE = 0,
-    /* path; args: open flags, mode (umask not applied), enum cb_open_intent -> 0.
+    /* path; args: open flags, mode (umask not applied), enum cb_open_intent, enum cb_resolve -> 0.
      * The reply carries CB_REPLY_OPEN, CB_REPLY_FD or CB_REPLY_REDIRECT. */
     CB_OP_OPEN = 1,
     /* The last descriptor of one connection is gone; no reply, id 0. */
@@ -163,6 +164,17 @@ enum cb_fsync {
     CB_FSYNC_FILE = 0,
     CB_FSYNC_DATA = 1, /* fdatasync(2) */
     CB_FSYNC_ALL = 2,  /* sync(2), on the root directory: whatever the server keeps back */
+};
+
+/* How openat2(2) restricts the way of a path, as Linux numbers it. A server that walks paths does
+ * it or answers -EINVAL; none may pass it over. */
+enum cb_resolve {
+    CB_RESOLVE_NO_XDEV = 0x01,       /* no mount is crossed, or -EXDEV */
+    CB_RESOLVE_NO_MAGICLINKS = 0x02, /* no link is followed that leads by itself, or -ELOOP */
+    CB_RESOLVE_NO_SYMLINKS = 0x04,   /* no link at all is followed, or -ELOOP */
+    CB_RESOLVE_BENEATH = 0x08,       /* the walk stays below its start, or -EXDEV */
+    CB_RESOLVE_IN_ROOT = 0x10,       /* its start is its root; so the kernel sends it there */
+    CB_RESOLVE_CACHED = 0x20,        /* or -EAGAIN if storage had to be waited for */
 };
 
 enum cb_open_intent {
@@ -467,6 +479,7 @@ enum cb_vma_flags {
     CB_VMA_UFFD_MISSING = 1 << 27,
     CB_VMA_UFFD_WP = 1 << 28,
     CB_VMA_UFFD_MINOR = 1 << 29,
+    CB_VMA_SEALED = 1 << 30,
 };
 
 struct cb_vma_info {

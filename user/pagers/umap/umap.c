@@ -36,8 +36,8 @@ struct umap {
     struct umap_config config;
     char *memory;
     int uffd;
-    pthread_mutex_t lock; /* of everything below */
-    pthread_cond_t has_room;
+    pthread_mutex_t lock;       /* of everything below */
+    pthread_cond_t has_changed; /* a page is BUSY no more */
     struct page *pages;
     struct page *oldest;
     struct page *newest;
@@ -64,8 +64,7 @@ static void note_error(struct umap *map, bool has_failed)
     }
 }
 
-/* --------------------------------------------------------------------- age; with the lock -------
- */
+/* --- age; with the lock ----------------------------------------------------------------------- */
 
 static void unlink_page(struct umap *map, struct page *page)
 {
@@ -82,8 +81,14 @@ static void link_as_newest(struct umap *map, struct page *page)
     map->newest = page;
 }
 
-/* ------------------------------------------------------- BUSY pages; the lock is let go of ------
- */
+/* --- BUSY pages; the lock is let go of -------------------------------------------------------- */
+
+/* U1: whoever touched the page meanwhile waits still. With the lock. */
+static void no_longer_busy(struct umap *map, struct page *page)
+{
+    pthread_cond_broadcast(&map->has_changed);
+    note_error(map, uffd_wake(map->uffd, address_of(map, page), 1) != 0);
+}
 
 /* Protect, write, and tell whether it worked. The pager's own write(2) reads the page like any
  * other program's: it is there, so nobody is asked, and its protection concerns writers only. */
@@ -113,8 +118,7 @@ static void evict_oldest(struct umap *map)
     note_error(map, madvise(p, PAGE, MADV_DONTNEED) != 0);
     pthread_mutex_lock(&map->lock);
     page->state = OUT;
-    /* U1: a thread that wrote to it meanwhile waits still. */
-    note_error(map, uffd_wake(map->uffd, p, 1) != 0);
+    no_longer_busy(map, page);
 }
 
 /* Brings a page in, for a fault that reads or writes. With the lock, which it lets go of. */
@@ -126,7 +130,7 @@ static void bring_in(struct umap *map, struct page *page, bool is_write)
 
     page->state = BUSY;
     while (map->stats.nr_resident == map->config.nr_resident && map->oldest == NULL) {
-        pthread_cond_wait(&map->has_room, &map->lock);
+        pthread_cond_wait(&map->has_changed, &map->lock);
     }
     if (map->stats.nr_resident == map->config.nr_resident) {
         evict_oldest(map);
@@ -149,12 +153,10 @@ static void bring_in(struct umap *map, struct page *page, bool is_write)
     map->stats.nr_read++;
     map->stats.nr_dirtied += is_write;
     link_as_newest(map, page);
-    pthread_cond_signal(&map->has_room);
-    note_error(map, uffd_wake(map->uffd, p, 1) != 0);
+    no_longer_busy(map, page);
 }
 
-/* ------------------------------------------------------------------------------- messages -------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void handle_missing(struct umap *map, struct page *page, bool is_write)
 {
@@ -211,8 +213,7 @@ static void *serve(void *argument)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------- open and close -------
- */
+/* --- open and close --------------------------------------------------------------------------- */
 
 static int start_pagers(struct umap *map)
 {
@@ -244,13 +245,17 @@ static int map_memory(struct umap *map)
                          UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP);
 }
 
-static void end(struct umap *map)
+static void end_pagers(struct umap *map)
 {
     close(map->stop[1]);
     for (int i = 0; i < map->nr_started; i++) {
         pthread_join(map->pagers[i], NULL);
     }
     close(map->stop[0]);
+}
+
+static void release(struct umap *map)
+{
     close(map->uffd);
     if (map->memory != NULL) {
         munmap(map->memory, map->config.nr_pages * PAGE);
@@ -276,13 +281,14 @@ int umap_open(const struct umap_config *config, struct umap **out)
     map->uffd = map->stop[0] = map->stop[1] = -1;
     map->pages = calloc(config->nr_pages, sizeof(*map->pages));
     pthread_mutex_init(&map->lock, NULL);
-    pthread_cond_init(&map->has_room, NULL);
+    pthread_cond_init(&map->has_changed, NULL);
     error = map->pages == NULL || pipe2(map->stop, O_CLOEXEC) != 0 ? -ENOMEM : map_memory(map);
     if (error == 0) {
         error = start_pagers(map);
     }
     if (error != 0) {
-        end(map);
+        end_pagers(map);
+        release(map);
         return error;
     }
     *out = map;
@@ -300,6 +306,9 @@ void umap_flush(struct umap *map)
     for (size_t i = 0; i < map->config.nr_pages; i++) {
         struct page *page = &map->pages[i];
 
+        while (page->state == BUSY) {
+            pthread_cond_wait(&map->has_changed, &map->lock);
+        }
         if (page->state != DIRTY) {
             continue;
         }
@@ -311,8 +320,7 @@ void umap_flush(struct umap *map)
         pthread_mutex_lock(&map->lock);
         page->state = CLEAN;
         link_as_newest(map, page);
-        pthread_cond_signal(&map->has_room);
-        note_error(map, uffd_wake(map->uffd, address_of(map, page), 1) != 0);
+        no_longer_busy(map, page);
     }
     pthread_mutex_unlock(&map->lock);
 }
@@ -327,8 +335,15 @@ struct umap_stats umap_get_stats(struct umap *map)
     return stats;
 }
 
-void umap_close(struct umap *map)
+/* A pager thread may still hold a message that somebody else's wake-up has answered, and bring in a
+ * page for it. Only without pager threads what is counted is final. */
+struct umap_stats umap_close(struct umap *map)
 {
+    struct umap_stats stats;
+
+    end_pagers(map);
     umap_flush(map);
-    end(map);
+    stats = umap_get_stats(map);
+    release(map);
+    return stats;
 }

@@ -47,11 +47,12 @@ struct umap;
 int umap_open(const struct umap_config *config, struct umap **out);
 /** umap_memory() - the first byte of config->nr_pages pages. */
 void *umap_memory(const struct umap *map);
-/** umap_flush() - write out every dirty page; it stays resident, clean. */
+/** umap_flush() - write out every page that is dirty; it stays resident, clean. */
 void umap_flush(struct umap *map);
 /** umap_get_stats() - a consistent copy. */
 struct umap_stats umap_get_stats(struct umap *map);
-/** umap_close() - flush, end the pager threads, unmap. Nobody may touch the memory any more. */
-void umap_close(struct umap *map);
+/** umap_close() - end the pager threads, flush, unmap. Nobody may touch the memory any more.
+ * Return: all that was done. */
+struct umap_stats umap_close(struct umap *map);
 
 #endif

@@ -62,6 +62,14 @@ static struct tty_device *find_device(const char *path)
     return &tty.devices[tty.nr_devices++];
 }
 
+/* Also before anybody opens the terminal anew: that file must not be hung up. */
+static void look_at_leader(void)
+{
+    if (tty_leader_has_ended()) {
+        tty_hang_up_session();
+    }
+}
+
 static int64_t op_open(struct cb_request *request)
 {
     static char name[sizeof("/dev/") + sizeof(((struct tty_device *)0)->name)];
@@ -69,6 +77,7 @@ static int64_t op_open(struct cb_request *request)
     const struct cb_sender *sender = &msg->sender;
     unsigned flags = (unsigned)msg->args[0];
 
+    look_at_leader();
     if (msg->cookie != CONSOLE_ROOT_COOKIE) {
         return -ENOTDIR;
     }
@@ -163,6 +172,7 @@ static int64_t op_write(struct cb_request *request)
 
 static int64_t op_ioctl(struct cb_request *request)
 {
+    look_at_leader();
     return tty_device_of(request->msg->cookie) != NULL ? tty_ioctl(request) : -ENOTTY;
 }
 
@@ -246,16 +256,18 @@ int main(int argc, char **argv)
         .unknown_result = -ENOTDIR,
         .before_reply = tty_tell_pollers,
     };
-    struct pollfd waits[] = {{.fd = tty.port, .events = POLLIN},
-                             {.fd = tty.line, .events = POLLIN}};
+    struct pollfd waits[] = {
+        {.fd = tty.port, .events = POLLIN}, {.fd = tty.line, .events = POLLIN}, {.events = POLLIN}};
     bool has_work = false;
     int error = 0;
 
     while (error == 0) {
-        if (poll(waits, 2, timeout_ms(has_work)) > 0) {
+        waits[2].fd = tty.leader;
+        if (poll(waits, 3, timeout_ms(has_work)) > 0) {
             if ((waits[1].revents & POLLIN) != 0) {
                 read_line();
             }
+            look_at_leader();
             if (waits[0].revents != 0) {
                 error = serve_messages(&server);
             }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,7 +82,9 @@ static struct ldisc_sink line_sink = {
 
 void tty_init(int port, int line)
 {
-    tty = (struct tty){.port = port, .line = line, .generation = 1, .mode = 0600};
+    tty = (struct tty){.port = port, .line = line, .mode = 0600, .leader = -1};
+    tty.generation = 1;
+    tty.console_generation = 1;
     ldisc_init(&tty.ldisc, &line_sink);
 }
 
@@ -99,7 +102,10 @@ const struct tty_device *tty_device_of(uint64_t cookie)
 
 bool tty_is_hung_up(uint64_t cookie)
 {
-    return cookie >> 16 != tty.generation;
+    const struct tty_device *device = tty_device_of(cookie);
+    bool is_console = device != NULL && device->rdev == makedev(5, 1);
+
+    return cookie >> 16 < (is_console ? tty.console_generation : tty.generation);
 }
 
 static void append(struct tty_request **queue, struct tty_request *request)
@@ -378,19 +384,42 @@ void tty_forget_output(void)
     output_used = 0;
 }
 
-void tty_hang_up(void)
+/* Ends the requests that wait, of files that are hung up now. */
+static void end_requests(struct tty_request **queue, int64_t result)
 {
-    tty_end_session();
-    ldisc_flush_input(&tty.ldisc);
-    tty_forget_output();
-    while (tty.reads != NULL) {
-        answer(&tty.reads, tty.reads, 0, NULL);
+    struct tty_request *next;
+
+    for (struct tty_request *request = *queue; request != NULL; request = next) {
+        next = request->next;
+        if (tty_is_hung_up(request->cookie)) {
+            answer(queue, request, result, NULL);
+        }
     }
-    while (tty.writes != NULL) {
-        answer(&tty.writes, tty.writes, -EIO, NULL);
-    }
+}
+
+static void start_generation(uint32_t oldest_console)
+{
     notify_all(POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM);
     tty.generation++;
+    tty.console_generation = oldest_console;
+    end_requests(&tty.reads, 0);
+    end_requests(&tty.writes, -EIO);
+}
+
+void tty_hang_up(void)
+{
+    tty_end_session(TTY_TELL_ALL);
+    ldisc_flush_input(&tty.ldisc);
+    tty_forget_output();
+    start_generation(tty.generation + 1);
     ldisc_init(&tty.ldisc, &line_sink);
     tty.poll_mask = tty_poll_mask();
+}
+
+void tty_hang_up_session(void)
+{
+    tty_end_session(TTY_TELL_NOBODY);
+    start_generation(tty.console_generation);
+    tty.poll_mask = tty_poll_mask();
+    notify_all(tty.poll_mask);
 }

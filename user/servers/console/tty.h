@@ -4,7 +4,8 @@
  *
  * Reads and writes that cannot finish at once wait in a queue each, oldest first; the main loop
  * goes on with them when the line or the queue changes. A hangup starts a new generation: open
- * files of older generations only see end of file and EIO.
+ * files of older generations only see end of file and EIO. That at the end of a session spares
+ * those that were opened as /dev/console, which is everybody's.
  */
 #ifndef CONSOLE_TTY_H
 #define CONSOLE_TTY_H
@@ -48,8 +49,10 @@ struct tty {
     struct tty_winsize winsize;
     int32_t session;    /* that the terminal controls, or 0 */
     int32_t foreground; /* its foreground process group, or 0 */
+    int leader;         /* descriptor of the session's leader, to hear of its end, or -1 */
     uint32_t generation;
-    uint32_t mode; /* permission bits, owner and group: fchmod(2), fchown(2) */
+    uint32_t console_generation; /* the oldest that is not hung up of the console device */
+    uint32_t mode;               /* permission bits, owner and group: fchmod(2), fchown(2) */
     uint32_t uid;
     uint32_t gid;
     struct tty_request *reads;
@@ -91,6 +94,12 @@ void tty_interrupt(uint64_t id);
 /** tty_hang_up() - end every open file's use of the terminal, and its session. */
 void tty_hang_up(void);
 
+/** tty_hang_up_session() - the session's leader has ended: the same, but for the console device. */
+void tty_hang_up_session(void);
+
+/** tty_leader_has_ended() - has the leader of the session, if there is one, ended? Waits not. */
+bool tty_leader_has_ended(void);
+
 /** tty_forget_output() - writes that wait are dropped; their callers see them as done. */
 void tty_forget_output(void);
 
@@ -128,8 +137,15 @@ int tty_release(const struct cb_sender *sender);
 /** tty_set_foreground() - TIOCSPGRP. 0 or -errno. */
 int tty_set_foreground(const struct cb_sender *sender, int32_t pgid);
 
-/** tty_end_session() - nobody controls the terminal any more; SIGHUP and SIGCONT say so. */
-void tty_end_session(void);
+/** Who hears of the end of a session, by SIGHUP and SIGCONT. */
+enum tty_told {
+    TTY_TELL_NOBODY,     /* the kernel has done that when the leader exited */
+    TTY_TELL_FOREGROUND, /* the leader gave the terminal up */
+    TTY_TELL_ALL,        /* the leader too: the line was hung up */
+};
+
+/** tty_end_session() - nobody controls the terminal any more. */
+void tty_end_session(enum tty_told told);
 
 /* tty_ioctl.c */
 

@@ -1,7 +1,9 @@
 /* Sessions and process groups: whom the terminal serves, whom it stops. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -69,17 +71,22 @@ static int32_t session_of_group(int32_t pgid)
     return session;
 }
 
-/* A session ends with its leader; nobody tells the terminal, so it looks when it matters. */
-static bool has_living_session(void)
+bool tty_leader_has_ended(void)
 {
-    struct cb_proc_info info;
+    struct pollfd wait = {.fd = tty.leader, .events = POLLIN};
 
-    return tty.session != 0 &&
-           cb_kinfo(CB_KINFO_PROC, tty.session, &info, sizeof(info)) == (long)sizeof(info) &&
-           info.sid == tty.session && info.state != 'Z' && info.state != 'X';
+    return tty.session != 0 && (tty.leader < 0 || poll(&wait, 1, 0) > 0);
 }
 
-void tty_end_session(void)
+static void watch_leader(int32_t leader)
+{
+    if (tty.leader >= 0) {
+        close(tty.leader);
+    }
+    tty.leader = leader == 0 ? -1 : (int)syscall(SYS_pidfd_open, leader, 0);
+}
+
+void tty_end_session(enum tty_told told)
 {
     int32_t session = tty.session;
     int32_t foreground = tty.foreground;
@@ -89,10 +96,14 @@ void tty_end_session(void)
     }
     tty.session = 0;
     tty.foreground = 0;
+    watch_leader(0);
     cb_session_tty(session, 0, 0);
-    kill(session, SIGHUP);
-    kill(session, SIGCONT);
-    if (foreground != 0 && foreground != session) {
+    if (told == TTY_TELL_ALL) {
+        kill(session, SIGHUP);
+        kill(session, SIGCONT);
+    }
+    if (told != TTY_TELL_NOBODY && foreground != 0 &&
+        !(told == TTY_TELL_ALL && foreground == session)) {
         tty_signal_group(foreground, SIGHUP);
         tty_signal_group(foreground, SIGCONT);
     }
@@ -105,7 +116,7 @@ int tty_acquire(const struct cb_sender *sender, bool may_steal)
     if (is_leader && is_controlling(sender)) {
         return 0;
     }
-    if (!is_leader || (has_living_session() && !(may_steal && sender->uid == 0))) {
+    if (!is_leader || (tty.session != 0 && !(may_steal && sender->uid == 0))) {
         return -EPERM;
     }
     if (tty.session != 0) {
@@ -114,6 +125,7 @@ int tty_acquire(const struct cb_sender *sender, bool may_steal)
     }
     tty.session = sender->sid;
     tty.foreground = sender->pgid;
+    watch_leader(sender->sid);
     tell_kernel();
     return 0;
 }
@@ -127,7 +139,7 @@ int tty_release(const struct cb_sender *sender)
         /* Sessions, not single processes, have a terminal here. */
         return -EPERM;
     }
-    tty_end_session();
+    tty_end_session(TTY_TELL_FOREGROUND);
     return 0;
 }
 

@@ -71,6 +71,8 @@ struct node_ops {
     long (*read_link)(struct node *link, const struct caller *caller, char *buf, size_t size);
     /* A link that leads to a file rather than to a path: gives the held file, or NULL. */
     struct node *(*jump)(struct node *link, const struct caller *caller);
+    /* Does a link lead to a file by itself, whatever its text says? */
+    bool (*is_magic)(const struct node *link);
     /* A link that leads to a descriptor that is no file of any server: says which. */
     bool (*descriptor)(struct node *link, const struct caller *caller, struct descriptor *found);
     /* A file that the kernel is behind: opens it and gives our descriptor, -ENOSYS if it is not. */

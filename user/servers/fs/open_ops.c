@@ -311,6 +311,7 @@ int64_t op_open(struct cb_request *request)
     }
     opening.walk.is_for_create = (opening.flags & O_CREAT) != 0;
     opening.walk.takes_descriptor = true;
+    opening.walk.resolve = (uint32_t)msg->args[3];
     error = fs_walk(request, &opening.caller, walk_mode_of(opening.flags), &opening.walk);
     if (error != 0) {
         return error;

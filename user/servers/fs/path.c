@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uapi/cowbell.h>
 #include "access.h"
 #include "dir.h"
 #include "mount.h"
@@ -23,11 +24,34 @@ struct state {
 
 static int walk_component(struct state *state, bool *is_done);
 
+static bool forbids(const struct state *state, uint32_t what)
+{
+    return (state->walk->resolve & what) != 0;
+}
+
+#define SCOPED (CB_RESOLVE_BENEATH | CB_RESOLVE_IN_ROOT)
+
+/* Where a path begins. What must stay below its start has that for a root. */
+static int begin(struct state *state)
+{
+    struct walk *walk = state->walk;
+    bool is_absolute = state->rest[0] == '/';
+
+    if (forbids(state, SCOPED)) {
+        walk->root = walk->start;
+    }
+    if (is_absolute && forbids(state, CB_RESOLVE_BENEATH)) {
+        return -EXDEV;
+    }
+    state->at = node_get(is_absolute ? walk->root : walk->start);
+    return 0;
+}
+
 int walk_path(struct walk *walk, const char *path, enum walk_mode mode)
 {
     struct state state = {.walk = walk, .mode = mode, .rest = path};
     bool is_done = false;
-    int error = 0;
+    int error;
 
     if (path[0] == '\0') {
         return -ENOENT;
@@ -35,7 +59,7 @@ int walk_path(struct walk *walk, const char *path, enum walk_mode mode)
     walk->dir = NULL;
     walk->node = NULL;
     walk->is_descriptor = false;
-    state.at = node_get(path[0] == '/' ? walk->root : walk->start);
+    error = begin(&state);
     while (error == 0 && !is_done) {
         error = walk_component(&state, &is_done);
     }
@@ -66,21 +90,38 @@ static struct node *cross_mounts(struct node *node)
     return node;
 }
 
-static struct node *parent_of(struct node *dir, const struct node *root)
+/* May the walk go from one mount to another? */
+static int check_mounts(const struct state *state, const struct node *from, const struct node *to)
 {
-    struct node *at = node_get(dir);
+    return from->mount != to->mount && forbids(state, CB_RESOLVE_NO_XDEV) ? -EXDEV : 0;
+}
+
+/* Gives the parent, held. */
+static int parent_of(const struct state *state, struct node **parent)
+{
+    const struct node *root = state->walk->root;
+    struct node *at = node_get(state->at);
 
     while (at != root && at == at->mount->root && at->mount->covered != NULL) {
         struct node *covered = node_get(at->mount->covered);
         node_put(at);
         at = covered;
     }
-    if (at == root) {
-        return at;
+    if (at != root) {
+        struct node *above = at->ops->parent(at);
+        node_put(at);
+        at = cross_mounts(above);
+    } else if (forbids(state, CB_RESOLVE_BENEATH)) {
+        node_put(at);
+        return -EXDEV;
     }
-    struct node *parent = at->ops->parent(at);
-    node_put(at);
-    return cross_mounts(parent);
+    int error = check_mounts(state, state->at, at);
+    if (error != 0) {
+        node_put(at);
+        return error;
+    }
+    *parent = at;
+    return 0;
 }
 
 static int follow(struct state *state, struct node *link)
@@ -106,6 +147,13 @@ static int follow(struct state *state, struct node *link)
     state->buffer = buffer;
     state->rest = buffer;
     if (buffer[0] == '/') {
+        if (forbids(state, CB_RESOLVE_BENEATH)) {
+            return -EXDEV;
+        }
+        int error = check_mounts(state, state->at, walk->root);
+        if (error != 0) {
+            return error;
+        }
         node_put(state->at);
         state->at = node_get(walk->root);
     }
@@ -139,16 +187,37 @@ static int jump(struct state *state, struct node *target, bool is_last, bool *is
     return 0;
 }
 
+/* A magic link may lead out of every scope; where it leads is not asked before that. */
+static int check_link(const struct state *state, const struct node *link)
+{
+    bool is_magic = link->ops->is_magic != NULL && link->ops->is_magic(link);
+
+    if (forbids(state, CB_RESOLVE_NO_SYMLINKS) ||
+        (is_magic && forbids(state, CB_RESOLVE_NO_MAGICLINKS))) {
+        return -ELOOP;
+    }
+    return is_magic && forbids(state, SCOPED) ? -EXDEV : 0;
+}
+
 /* Go where a symbolic link leads. Takes the hold of @link over. */
 static int go_through(struct state *state, struct node *link, bool is_last, bool *is_done)
 {
     struct walk *walk = state->walk;
+    int error = check_link(state, link);
 
+    if (error != 0) {
+        node_put(link);
+        return error;
+    }
     if (is_last && walk->takes_descriptor && link->ops->descriptor != NULL &&
         link->ops->descriptor(link, walk->caller, &walk->descriptor)) {
         if (walk->has_trailing_slash) {
             node_put(link);
             return -ENOTDIR;
+        }
+        if (forbids(state, CB_RESOLVE_NO_XDEV)) {
+            node_put(link);
+            return -EXDEV;
         }
         walk->is_descriptor = true;
         finish(state, link, WALK_LAST_NAME);
@@ -156,11 +225,15 @@ static int go_through(struct state *state, struct node *link, bool is_last, bool
         return 0;
     }
     struct node *target = link->ops->jump != NULL ? link->ops->jump(link, walk->caller) : NULL;
-    int error = -ELOOP;
-    if (target != NULL && ++state->nr_links > FS_LINKS_MAX) {
-        node_put(target);
+    if (target == NULL) {
+        error = follow(state, link);
     } else {
-        error = target != NULL ? jump(state, target, is_last, is_done) : follow(state, link);
+        error = ++state->nr_links > FS_LINKS_MAX ? -ELOOP : check_mounts(state, link, target);
+        if (error == 0) {
+            error = jump(state, target, is_last, is_done);
+        } else {
+            node_put(target);
+        }
     }
     node_put(link);
     return error;
@@ -186,6 +259,11 @@ static int step(struct state *state, const char *name, size_t len, bool is_last,
         return error;
     }
     found = cross_mounts(found);
+    error = check_mounts(state, state->at, found);
+    if (error != 0) {
+        node_put(found);
+        return error;
+    }
     bool is_followed = !is_last || state->mode == WALK_FOLLOW ||
                        (state->mode == WALK_NOFOLLOW && walk->has_trailing_slash);
     if (node_is_link(found) && is_followed) {
@@ -207,8 +285,16 @@ static int step(struct state *state, const char *name, size_t len, bool is_last,
 
 static int step_dots(struct state *state, size_t len, bool is_last, bool *is_done)
 {
-    struct node *to = len == 1 ? node_get(state->at) : parent_of(state->at, state->walk->root);
+    struct node *to;
 
+    if (len == 1) {
+        to = node_get(state->at);
+    } else {
+        int error = parent_of(state, &to);
+        if (error != 0) {
+            return error;
+        }
+    }
     if (is_last) {
         finish(state, to, len == 1 ? WALK_LAST_DOT : WALK_LAST_DOTDOT);
         *is_done = true;

@@ -29,6 +29,7 @@ struct walk {
     struct node *start;    /* where a relative path begins; not held by the walk */
     struct node *root;     /* where absolute links begin and ".." ends */
     bool is_for_create;    /* open(O_CREAT): a slash behind the last name is -EISDIR */
+    uint32_t resolve;      /* enum cb_resolve: how the way is restricted */
     bool takes_descriptor; /* the last name may be a link to a descriptor: see is_descriptor */
     /* out, after success: release with walk_release() */
     struct node *dir;  /* held; for other than WALK_LAST_NAME the node itself */
@@ -45,7 +46,8 @@ struct walk {
  * walk_path() - resolve a path.
  * @path: NUL-terminated, not empty
  * Return: 0 (node may be NULL), or -ENOENT (a directory on the way is missing, empty path),
- *         -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG, -ENOMEM. On error nothing is held.
+ *         -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG, -ENOMEM, -EXDEV (walk->resolve forbids the
+ * way). On error nothing is held.
  */
 int walk_path(struct walk *walk, const char *path, enum walk_mode mode);
 

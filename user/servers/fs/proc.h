@@ -32,6 +32,7 @@ struct proc_entry {
     bool (*descriptor)(const struct proc_key *key, const struct caller *caller,
                        struct descriptor *found);
     long (*accept)(const struct proc_key *key, const char *bytes, size_t len);
+    bool is_magic; /* the link leads to what it names whatever has that name */
     /* The link's permission bits, where they say how a descriptor is open. */
     uint32_t (*link_mode)(const struct proc_key *key);
     const struct sysctl *sysctl;

@@ -359,6 +359,11 @@ static struct node *proc_jump(struct node *link, const struct caller *caller)
     return entry->jump != NULL ? entry->jump(&link->proc, caller) : NULL;
 }
 
+static bool proc_is_magic(const struct node *link)
+{
+    return link->proc.entry->is_magic;
+}
+
 static bool proc_descriptor(struct node *link, const struct caller *caller,
                             struct descriptor *found)
 {
@@ -440,6 +445,7 @@ static const struct node_ops proc_node_ops = {
     .parent = proc_parent,
     .read_link = proc_read_link,
     .jump = proc_jump,
+    .is_magic = proc_is_magic,
     .descriptor = proc_descriptor,
     .open_in_kernel = proc_open_in_kernel,
     .generate = proc_generate,

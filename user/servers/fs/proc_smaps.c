@@ -27,6 +27,7 @@ static const struct mnemonic mnemonics[] = {
     {CB_VMA_DONT_DUMP, "dd"},     {CB_VMA_SOFT_DIRTY, "sd"},
     {CB_VMA_HUGEPAGE, "hg"},      {CB_VMA_NO_HUGEPAGE, "nh"},
     {CB_VMA_MERGEABLE, "mg"},     {CB_VMA_UFFD_MINOR, "ui"},
+    {CB_VMA_SEALED, "sl"},
 };
 
 static void append_kib(struct text *text, const char *name, uint64_t bytes)

@@ -14,9 +14,15 @@
         .name = (file), .kind = PROC_LINK, .mode = 0777, .read_link = (function)                   \
     }
 
+#define MAGIC_ENTRY(file, function)                                                                \
+    {                                                                                              \
+        .name = (file), .kind = PROC_LINK, .mode = 0777, .read_link = (function), .is_magic = true \
+    }
+
 static const struct proc_entry fd_entries[] = {
     {.name = "N",
      .kind = PROC_LINK,
+     .is_magic = true,
      .read_link = proc_fd_read_link,
      .jump = proc_fd_jump,
      .descriptor = proc_fd_descriptor,
@@ -40,14 +46,14 @@ const struct proc_entry proc_task_entries[] = {
     KERNEL_ENTRY("clear_refs", 0200, CB_KERNEL_FILE_CLEAR_REFS),
     FILE_ENTRY("cmdline", 0444, proc_pid_cmdline),
     FILE_ENTRY("comm", 0444, proc_pid_comm),
-    LINK_ENTRY("cwd", proc_cwd_link),
+    MAGIC_ENTRY("cwd", proc_cwd_link),
     FILE_ENTRY("environ", 0400, proc_pid_environ),
-    LINK_ENTRY("exe", proc_exe_link),
+    MAGIC_ENTRY("exe", proc_exe_link),
     FD_ENTRIES,
     FILE_ENTRY("maps", 0444, proc_pid_maps),
     KERNEL_ENTRY("mem", 0600, CB_KERNEL_FILE_MEM),
     KERNEL_ENTRY("pagemap", 0400, CB_KERNEL_FILE_PAGEMAP),
-    LINK_ENTRY("root", proc_root_link),
+    MAGIC_ENTRY("root", proc_root_link),
     FILE_ENTRY("smaps", 0444, proc_pid_smaps),
     FILE_ENTRY("smaps_rollup", 0444, proc_pid_smaps_rollup),
     FILE_ENTRY("stat", 0444, proc_pid_stat),
@@ -61,9 +67,9 @@ const struct proc_entry proc_process_entries[] = {
     KERNEL_ENTRY("clear_refs", 0200, CB_KERNEL_FILE_CLEAR_REFS),
     FILE_ENTRY("cmdline", 0444, proc_pid_cmdline),
     FILE_ENTRY("comm", 0444, proc_pid_comm),
-    LINK_ENTRY("cwd", proc_cwd_link),
+    MAGIC_ENTRY("cwd", proc_cwd_link),
     FILE_ENTRY("environ", 0400, proc_pid_environ),
-    LINK_ENTRY("exe", proc_exe_link),
+    MAGIC_ENTRY("exe", proc_exe_link),
     FD_ENTRIES,
     FILE_ENTRY("limits", 0444, proc_pid_limits),
     FILE_ENTRY("maps", 0444, proc_pid_maps),
@@ -73,7 +79,7 @@ const struct proc_entry proc_process_entries[] = {
     FILE_ENTRY("oom_score", 0444, proc_pid_oom_score),
     FILE_ENTRY("oom_score_adj", 0444, proc_pid_oom_score_adj),
     KERNEL_ENTRY("pagemap", 0400, CB_KERNEL_FILE_PAGEMAP),
-    LINK_ENTRY("root", proc_root_link),
+    MAGIC_ENTRY("root", proc_root_link),
     FILE_ENTRY("smaps", 0444, proc_pid_smaps),
     FILE_ENTRY("smaps_rollup", 0444, proc_pid_smaps_rollup),
     FILE_ENTRY("stat", 0444, proc_pid_stat),

@@ -55,6 +55,7 @@ _Static_assert(sizeof(struct pte) == 8, "an entry is one machine word");
 #define PTE_BIT_SOFT_DIRTY BIT(11)
 
 #define PTE_PAYLOAD_SHIFT 12
+#define PTE_PAYLOAD_ABOVE 12 /* bits above it */
 #define PTE_PAYLOAD_MASK  0x000ffffffffff000ull
 #define PTE_TYPE_SHIFT    1
 #define PTE_TYPE_MASK     (7ull << PTE_TYPE_SHIFT)
@@ -233,9 +234,10 @@ static inline enum pte_access pte_access(struct pte pte)
     return pte.bits & PTE_BIT_NX ? PTE_ACCESS_READ : PTE_ACCESS_READ_EXEC;
 }
 
+/* By two shifts, which need no mask of 64 bits in a register. */
 static inline u64 pte_pfn(struct pte pte)
 {
-    return (pte.bits & PTE_PAYLOAD_MASK) >> PTE_PAYLOAD_SHIFT;
+    return (pte.bits << PTE_PAYLOAD_ABOVE) >> (PTE_PAYLOAD_ABOVE + PTE_PAYLOAD_SHIFT);
 }
 
 static inline bool pte_is_writable(struct pte pte)
@@ -362,7 +364,7 @@ static inline struct pte pte_make_swap(u64 slot)
 
 static inline u64 pte_swap_slot(struct pte pte)
 {
-    return (pte.bits & PTE_PAYLOAD_MASK) >> PTE_PAYLOAD_SHIFT;
+    return (pte.bits << 12) >> 24;
 }
 
 static inline bool pte_swap_is_exclusive(struct pte pte)
@@ -393,7 +395,7 @@ static inline enum pte_migration pte_migration_access(struct pte pte)
 
 static inline u64 pte_migration_pfn(struct pte pte)
 {
-    return (pte.bits & PTE_PAYLOAD_MASK) >> PTE_PAYLOAD_SHIFT;
+    return (pte.bits << 12) >> 24;
 }
 
 /** pte_make_marker() - @markers is a non-empty set of enum pte_marker. */

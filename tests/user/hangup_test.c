@@ -1,0 +1,259 @@
+/*
+ * The end of a session that has the terminal: who is told, and what is left of the open files. A
+ * session of the test's own takes the terminal away from the one the tests run in, for good; so
+ * this comes behind tty_test. And process groups that nobody controls any more.
+ */
+#define _GNU_SOURCE
+#define UTEST_SUITE "hangup"
+#include "utest.h"
+#include "cowbell.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+/* What the processes of the session tell. */
+struct told {
+    volatile int is_ready;
+    volatile int nr_hup;
+    volatile int nr_cont;
+    volatile int leader_hup;
+    volatile int leader_errors;
+    volatile long read_result;
+    volatile int read_errno;
+    volatile int write_errno;
+    volatile int group_errno;
+    volatile int open_errno;
+    volatile int nr_done;
+};
+
+static struct told *told;
+
+static void count(int signal)
+{
+    if (signal == SIGHUP) {
+        told->nr_hup++;
+    } else {
+        told->nr_cont++;
+    }
+}
+
+static void hear(void)
+{
+    struct sigaction action = {.sa_handler = count, .sa_flags = SA_RESTART};
+
+    sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGCONT, &action, NULL);
+}
+
+/* Reads the terminal until that ends, and says how. */
+static void reader(void)
+{
+    int tty = open("/dev/tty", O_RDWR);
+    char byte;
+
+    hear();
+    told->is_ready = tty >= 0 ? 1 : -1;
+    told->read_result = read(tty, &byte, 1);
+    told->read_errno = errno;
+    told->write_errno = write(tty, "x", 1) < 0 ? errno : 0;
+    told->group_errno = tcgetpgrp(tty) < 0 ? errno : 0;
+    told->open_errno = open("/dev/tty", O_RDWR) < 0 ? errno : 0;
+    told->nr_done = 1;
+    _exit(0);
+}
+
+/* The session: its leader takes the terminal and has a child read it in the foreground. */
+static void lead(void (*then)(int tty, pid_t child))
+{
+    int tty = open("/dev/ttyS0", O_RDWR | O_NOCTTY);
+    pid_t child;
+
+    setsid();
+    told->leader_errors += ioctl(tty, TIOCSCTTY, 1) != 0;
+    child = fork();
+    if (child == 0) {
+        setpgid(0, 0);
+        while (tcgetpgrp(tty) != getpid()) {
+            sched_yield();
+        }
+        reader();
+    }
+    setpgid(child, child);
+    told->leader_errors += tcsetpgrp(tty, child) != 0;
+    while (told->is_ready == 0) {
+        sched_yield();
+    }
+    then(tty, child);
+    _exit(0);
+}
+
+/* Returns once everybody of the session has ended. */
+static void run_session(void (*then)(int tty, pid_t child))
+{
+    pid_t leader;
+    int ends[2];
+    char byte;
+
+    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT_EQ(0, pipe(ends));
+    fflush(stdout);
+    leader = fork();
+    if (leader == 0) {
+        close(ends[0]);
+        lead(then);
+    }
+    close(ends[1]);
+    EXPECT_EQ(leader, waitpid(leader, NULL, 0));
+    EXPECT_EQ(0, read(ends[0], &byte, 1));
+    EXPECT_EQ(1, told->is_ready);
+    EXPECT_EQ(0, told->leader_errors);
+}
+
+static void just_end(int tty, pid_t child)
+{
+    (void)tty;
+    (void)child;
+}
+
+TEST(cowbell_the_leaders_end_hangs_up)
+{
+    need_cowbell();
+    run_session(just_end);
+    EXPECT_EQ(1, told->nr_done);
+    EXPECT_EQ(1, told->nr_hup);
+    EXPECT_EQ(0, told->nr_cont);
+    EXPECT_EQ(0, told->read_result);
+    EXPECT_EQ(EIO, told->write_errno);
+    EXPECT_EQ(EIO, told->group_errno);
+    EXPECT_EQ(ENXIO, told->open_errno);
+}
+
+static void count_leader(int signal)
+{
+    (void)signal;
+    told->leader_hup++;
+}
+
+static void give_up(int tty, pid_t child)
+{
+    signal(SIGHUP, count_leader);
+    told->leader_errors += ioctl(tty, TIOCNOTTY) != 0;
+    told->leader_errors += tcgetpgrp(tty) != -1 || errno != ENOTTY;
+    told->leader_errors += open("/dev/tty", O_RDWR) != -1 || errno != ENXIO;
+    while (told->nr_hup == 0 || told->nr_cont == 0) {
+        sched_yield();
+    }
+    /* It reads a terminal that is not its own any more. */
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+TEST(cowbell_a_leader_that_gives_up_tells_the_foreground)
+{
+    need_cowbell();
+    run_session(give_up);
+    EXPECT_EQ(1, told->nr_hup);
+    EXPECT_EQ(1, told->nr_cont);
+    EXPECT_EQ(0, told->leader_hup);
+    EXPECT_EQ(0, told->nr_done);
+}
+
+/* Whoever opens the terminal afterwards has it whole. */
+TEST(cowbell_the_terminal_is_free_afterwards)
+{
+    need_cowbell();
+    run_session(just_end);
+    run_session(just_end);
+    EXPECT_EQ(1, told->nr_done);
+}
+
+/* --- orphaned groups
+ * ------------------------------------------------------------------------------ */
+
+/* Stops in a group of its own, and tells what it hears when its parent is gone. */
+static void stop_in_own_group(void)
+{
+    setpgid(0, 0);
+    hear();
+    told->is_ready = 1;
+    raise(SIGSTOP);
+    while (told->nr_hup == 0 || told->nr_cont == 0) {
+        sched_yield();
+    }
+    told->nr_done = 1;
+    _exit(0);
+}
+
+/* Nobody is left who could continue it: it is told to end. */
+TEST(a_stopped_group_that_becomes_orphaned_is_hung_up)
+{
+    int ends[2];
+    int status;
+    pid_t pid;
+    char byte;
+
+    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT_EQ(0, pipe(ends));
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        pid_t child = fork();
+
+        close(ends[0]);
+        if (child == 0) {
+            stop_in_own_group();
+        }
+        waitpid(child, &status, WUNTRACED);
+        _exit(WIFSTOPPED(status) && told->nr_hup == 0 ? 0 : 1);
+    }
+    close(ends[1]);
+    EXPECT_EQ(pid, waitpid(pid, &status, 0));
+    EXPECT_EQ(0, status);
+    EXPECT_EQ(0, read(ends[0], &byte, 1));
+    EXPECT_EQ(1, told->nr_done);
+    EXPECT_EQ(1, told->nr_hup);
+    EXPECT_EQ(1, told->nr_cont);
+}
+
+/* One that runs is left alone. */
+TEST(a_running_group_that_becomes_orphaned_is_not_told)
+{
+    int ends[2];
+    int go[2];
+    pid_t pid;
+    char byte;
+
+    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT_EQ(0, pipe(ends));
+    EXPECT_EQ(0, pipe(go));
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(go[1]);
+        if (fork() == 0) {
+            close(ends[0]);
+            setpgid(0, 0);
+            hear();
+            told->is_ready = 1;
+            told->read_result = read(go[0], &byte, 1);
+            _exit(0);
+        }
+        while (told->is_ready == 0) {
+            sched_yield();
+        }
+        _exit(0);
+    }
+    close(ends[1]);
+    EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+    close(go[1]);
+    EXPECT_EQ(0, read(ends[0], &byte, 1));
+    EXPECT_EQ(0, told->read_result);
+    EXPECT_EQ(0, told->nr_hup);
+    EXPECT_EQ(0, told->nr_cont);
+}
+
+UTEST_MAIN
