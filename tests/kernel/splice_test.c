@@ -7,6 +7,7 @@
 #include <ipc/eventfd.h>
 #include <ipc/pipe.h>
 #include <ipc/pipe_buffer.h>
+#include <ipc/pipe_internal.h>
 #include <mm/frames.h>
 #include <mm/mm.h>
 #include <mm/object.h>
@@ -196,7 +197,7 @@ static void body_loan(void)
     EXPECT_EQ(8, pipe_put_u64(&loan.ends, value));
     file_put(loan.ends.out);
     peer_start(&splicer);
-    ipc_until(READ_ONCE(splicer.process) != NULL);
+    ipc_until(READ_ONCE(pipe_of_file(loan.ends.in)->buffer.nr_lent) != 0);
     peer_start(&waiter);
     for (u32 i = 0; i < 50; i++) {
         sched_yield_current();
