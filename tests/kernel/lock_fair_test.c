@@ -38,21 +38,26 @@ static void rwsem_reader(void *arg)
     rwsem_read_unlock(&contest->sem);
 }
 
-/* Takes the lock again as soon as it is free, twice: by then the waiter has had its turn. */
+/*
+ * Takes the lock again as soon as it is free, twice: by then the waiter has had its turn. It is
+ * woken by each unlock, and asleep again when it has found the lock taken.
+ */
 static void rwsem_contest(void (*waiter)(void *))
 {
     struct contest contest = {.order = 0};
     struct crew crew = {0};
     u32 mine = 0;
+    struct thread *thread;
 
     rwsem_init(&contest.sem, RANK_MUTEX_INNER);
     rwsem_write_lock(&contest.sem);
-    test_wait_asleep(crew_add(&crew, waiter, &contest));
+    thread = crew_add(&crew, waiter, &contest);
+    test_wait_asleep(thread);
     for (u32 i = 0; i < 3; i++) {
         rwsem_write_unlock(&contest.sem);
         rwsem_write_lock(&contest.sem);
         note_entry(&contest, &mine);
-        test_sleep_ns(NSEC_PER_MSEC);
+        test_wait_asleep(thread);
     }
     EXPECT_TRUE(contest.waiter == 1 || contest.waiter == 2);
     rwsem_write_unlock(&contest.sem);
@@ -84,15 +89,17 @@ TEST(lock, mutex_passes_a_waiter_by_once_at_most)
     struct contest contest = {.order = 0};
     struct crew crew = {0};
     u32 mine = 0;
+    struct thread *thread;
 
     mutex_init(&contest.mutex, RANK_MUTEX_INNER);
     mutex_lock(&contest.mutex);
-    test_wait_asleep(crew_add(&crew, mutex_waiter, &contest));
+    thread = crew_add(&crew, mutex_waiter, &contest);
+    test_wait_asleep(thread);
     for (u32 i = 0; i < 3; i++) {
         mutex_unlock(&contest.mutex);
         mutex_lock(&contest.mutex);
         note_entry(&contest, &mine);
-        test_sleep_ns(NSEC_PER_MSEC);
+        test_wait_asleep(thread);
     }
     EXPECT_TRUE(contest.waiter == 1 || contest.waiter == 2);
     mutex_unlock(&contest.mutex);
