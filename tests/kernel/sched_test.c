@@ -106,7 +106,9 @@ TEST(sched, set_affinity_moves_a_running_thread)
     u32 last = cpu_count() - 1;
     struct thread *thread = crew_add_on(&crew, spin_until_told, &worker, 1);
 
-    test_sleep_ns(NSEC_PER_MSEC);
+    while ((READ_ONCE(worker.cpus_seen) & 1) == 0) {
+        test_sleep_ns(100 * NSEC_PER_USEC);
+    }
     EXPECT_OK(sched_set_affinity(thread, BIT(last)));
     while ((READ_ONCE(worker.cpus_seen) & BIT(last)) == 0) {
         test_sleep_ns(100 * NSEC_PER_USEC);
