@@ -235,7 +235,7 @@ static void fault_around(struct vm_fault *vmf)
 enum fault_step fault_file_copy(struct vm_fault *vmf)
 {
     u64 index = vma_page_index(vmf->vma, vmf->addr);
-    struct page *source = NULL;
+    struct page *source;
     struct page *page;
     enum fault_step step = FAULT_STEP_OOM;
     u32 reason;
@@ -254,19 +254,15 @@ enum fault_step fault_file_copy(struct vm_fault *vmf)
     }
     /* A hole of shared memory gets its page, as by any other access: others may see that. */
     error = object_get_page(vmf->vma->object, index, OBJECT_CREATE, &source);
-    if (error != 0 && error != -ENOENT) {
+    if (error != 0) {
         return fault_object_error(vmf, error);
     }
-    page = vm_fault_new_page(vmf, error == 0 ? NEW_PAGE_RAW : NEW_PAGE_ZEROED);
+    page = vm_fault_new_page(vmf, NEW_PAGE_RAW);
     if (page != NULL) {
-        if (error == 0) {
-            page_copy(page, source);
-        }
+        page_copy(page, source);
         step = install_copy(vmf, page, source);
     }
-    if (error == 0) {
-        page_put(source);
-    }
+    page_put(source);
     return step;
 }
 
@@ -279,10 +275,7 @@ static enum fault_step install_copy(struct vm_fault *vmf, struct page *page,
     enum fault_step step = vm_fault_lock(vmf);
 
     if (step == FAULT_STEP_DONE) {
-        bool is_there = source != NULL ? object_owns_page(object, index, source)
-                                       : index < DIV_ROUND_UP(object_size(object), PAGE_SIZE);
-
-        if (is_there) {
+        if (object_owns_page(object, index, source)) {
             return vm_fault_enter_anon(vmf, page);
         }
         cursor_unlock(&vmf->cursor);
