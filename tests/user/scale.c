@@ -13,6 +13,8 @@
 #include "uffd.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #define MIB 1048576ul
