@@ -64,10 +64,10 @@ static enum fault_step queue_and_unlock(struct vm_fault *vmf, u32 reason)
     return FAULT_STEP_UFFD;
 }
 
-enum fault_step fault_uffd(struct vm_fault *vmf, u32 reason)
+/* Return: FAULT_STEP_DONE if the fault is to be queued, or what it comes to without a wait. */
+static enum fault_step check_wait(struct vm_fault *vmf)
 {
     struct fault_wait *wait = &vmf->info->wait;
-    enum fault_step step;
 
     if (!may_wait(vmf, vmf->vma->uffd)) {
         vmf->si_code = BUS_ADRERR;
@@ -78,14 +78,28 @@ enum fault_step fault_uffd(struct vm_fault *vmf, u32 reason)
         wait->object = NULL;
         return FAULT_STEP_UFFD;
     }
-    step = vm_fault_lock(vmf);
+    return FAULT_STEP_DONE;
+}
+
+enum fault_step fault_uffd(struct vm_fault *vmf, u32 reason)
+{
+    enum fault_step step = check_wait(vmf);
+
+    if (step == FAULT_STEP_DONE) {
+        step = vm_fault_lock(vmf);
+    }
     return step == FAULT_STEP_DONE ? queue_and_unlock(vmf, reason) : step;
 }
 
 enum fault_step fault_uffd_write(struct vm_fault *vmf)
 {
+    enum fault_step step = check_wait(vmf);
+
+    if (step == FAULT_STEP_DONE) {
+        return queue_and_unlock(vmf, UFFD_PAGEFAULT_FLAG_WP);
+    }
     cursor_unlock(&vmf->cursor);
-    return fault_uffd(vmf, UFFD_PAGEFAULT_FLAG_WP);
+    return step;
 }
 
 enum fault_outcome fault_uffd_sleep(struct fault_wait *wait, u32 flags)

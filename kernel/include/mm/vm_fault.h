@@ -131,7 +131,7 @@ MUST_CHECK enum fault_step fault_widen(struct vm_fault *vmf);
  *
  * Context: table not locked. From FAULT_STEP_UFFD on the thread must not sleep for anything else
  *          before fault_uffd_sleep(), or before handle_mm_fault() reports FAULT_WOULD_WAIT.
- * Return:  FAULT_STEP_UFFD, or FAULT_STEP_SIGBUS (C3 to C6).
+ * Return:  FAULT_STEP_UFFD, FAULT_STEP_SIGBUS (C3 to C6), or what vm_fault_lock() says.
  */
 MUST_CHECK enum fault_step fault_uffd(struct vm_fault *vmf, u32 reason);
 
