@@ -5,38 +5,9 @@
 #define UTEST_SUITE "uffd_fault"
 #include "utest.h"
 #include "uffd_tools.h"
+#include "uffd_touch.h"
 
-#include <setjmp.h>
 #include <sys/epoll.h>
-
-static sigjmp_buf after_signal;
-static siginfo_t last_signal;
-
-static void on_signal(int signal, siginfo_t *info, void *context)
-{
-    (void)signal;
-    (void)context;
-    last_signal = *info;
-    siglongjmp(after_signal, 1);
-}
-
-/* Touch a byte. Return: 0, or the signal that came instead. */
-static int touch(volatile char *p, enum touch kind)
-{
-    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
-
-    sigaction(SIGBUS, &action, NULL);
-    sigaction(SIGSEGV, &action, NULL);
-    if (sigsetjmp(after_signal, 1) != 0) {
-        return last_signal.si_signo;
-    }
-    if (kind == TOUCH_WRITE) {
-        *p = 1;
-    } else {
-        *p;
-    }
-    return 0;
-}
 
 /* Everything that a message says, and zeros where it says nothing. */
 static void expect_fault(int fd, const void *address, uint64_t flags, uint32_t ptid)

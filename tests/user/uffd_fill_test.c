@@ -6,37 +6,16 @@
 #define UTEST_SUITE "uffd_fill"
 #include "utest.h"
 #include "uffd_tools.h"
-
-#include <setjmp.h>
+#include "uffd_touch.h"
 
 #define ALL_MODES(memory) ((memory) == ANON ? MISSING | WP : MISSING | WP | MINOR)
 
-static sigjmp_buf after_signal;
-static siginfo_t last_signal;
-
-static void on_signal(int signal, siginfo_t *info, void *context)
-{
-    (void)signal;
-    (void)context;
-    last_signal = *info;
-    siglongjmp(after_signal, 1);
-}
-
-/* Return: 0, or the signal's code, SIGBUS's only. */
+/* Return: 0, or the code of the SIGBUS that came instead; minus the signal if it was another. */
 static int code_of_touch(volatile char *p, enum touch kind)
 {
-    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+    int signal = touch(p, kind);
 
-    sigaction(SIGBUS, &action, NULL);
-    if (sigsetjmp(after_signal, 1) != 0) {
-        return last_signal.si_code;
-    }
-    if (kind == TOUCH_WRITE) {
-        *p = 1;
-    } else {
-        *p;
-    }
-    return 0;
+    return signal == 0 ? 0 : signal == SIGBUS ? last_signal.si_code : -signal;
 }
 
 TEST(copy_fills_many_pages_and_tells_how_many_bytes)
