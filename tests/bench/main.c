@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { LIMIT_S = 100 };
@@ -165,5 +166,8 @@ int main(int argc, char **argv)
         }
     }
     printf("DONE\n");
+    fflush(stdout);
+    /* Where this program leads the session, its end hangs the line up: what is not sent is lost. */
+    tcdrain(STDOUT_FILENO);
     return 0;
 }
