@@ -16,7 +16,8 @@ TABLE_START, TABLE_END = "<!-- table: make bench RECORD=1 -->", "<!-- end of the
 WORSE = 1.02            # a row may be this much worse than recorded
 SLACK = 0.5             # and this many units, for the smallest rows
 COUNT_SLACK = 0.1       # counters of one operation: a timer may tick in one run more
-VMA_COUNTS = (10, 1000, 10000, 60000)
+VMA_COUNTS = (1, 10, 1000, 10000, 60000)
+NR_FIRST = 2            # rows of so many of the counts are what the others are compared with
 
 
 @dataclass
@@ -126,22 +127,26 @@ def judge_growth(rows, families):
     by_name = {row.name: row for row in rows}
     held = 0
     for word, family in families:
-        first = by_name.get(family.replace("N", str(VMA_COUNTS[0])))
-        for count in VMA_COUNTS[1:]:
-            row = by_name.get(family.replace("N", str(count)))
-            if not row or not first or row.ours is None or not first.ours:
-                continue
-            most = math.log(count) / math.log(VMA_COUNTS[0])
-            growth = row.ours / first.ours
-            if word == "each":
-                growth *= VMA_COUNTS[0] / count
-            if growth <= most:
-                held += 1
-            else:
-                row.faults.append(f"{growth:.2f} times the row of {VMA_COUNTS[0]} mappings"
-                                  f"{', for each' if word == 'each' else ''}, "
-                                  f"log N is {most:.2f}")
+        found = [(count, by_name.get(family.replace("N", str(count)))) for count in VMA_COUNTS]
+        found = [(count, row) for count, row in found if row and row.ours]
+        for few, first in [pair for pair in found if pair[0] in VMA_COUNTS[:NR_FIRST]]:
+            for count, row in found:
+                if count > few:
+                    fault = growth_fault(word, few, first.ours, count, row.ours)
+                    row.faults += [fault] if fault else []
+                    held += not fault
     return held
+
+
+def growth_fault(word, few, cost, count, cost_of_many):
+    """What is wrong if an operation on one of `few` mappings costs `cost`, and one of `count` so much.
+    Around N pages of their own stand N + 1 mappings."""
+    most = math.log(count + 1) / math.log(few + 1)
+    growth = cost_of_many / cost * (few / count if word == "each" else 1)
+    if growth <= most:
+        return None
+    return (f"{growth:.2f} times the row of {few} mappings"
+            f"{', for each' if word == 'each' else ''}, log N is {most:.2f}")
 
 
 def read_baseline():
