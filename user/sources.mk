@@ -75,7 +75,9 @@ FS_SRCS := \
     user/servers/fs/proc_smaps.c \
     user/servers/fs/proc_fd.c \
     user/servers/fs/proc_sys.c \
+    user/servers/fs/sysctl.c \
     user/servers/fs/sys_setting.c \
+    user/servers/fs/debugfs.c \
     user/lib/text.c \
     user/lib/cb_server.c \
     $(USER_LIB_IMAGE)

@@ -1,5 +1,5 @@
 /*
- * The values of /proc/sys that the kernel keeps.
+ * The values of /proc/sys and of debugfs that the kernel keeps.
  *
  * Owns: their bounds, and how they are written down. Who may read and write them, and the newline
  * behind them, are the file server's.
@@ -12,6 +12,7 @@
 #include <lib/errno.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
+#include <mm/fault.h>
 #include <mm/mm.h>
 #include <mm/vma.h>
 #include <uapi/cowbell.h>
@@ -76,6 +77,16 @@ static void set_memfd_noexec(u64 value)
     WRITE_ONCE(memfd_noexec_policy, (enum memfd_noexec)value);
 }
 
+static u64 get_fault_around_bytes(void)
+{
+    return READ_ONCE(fault_around_bytes);
+}
+
+static void set_fault_around_bytes(u64 value)
+{
+    WRITE_ONCE(fault_around_bytes, (u64)1 << log2_floor(max(value, (u64)PAGE_SIZE)));
+}
+
 static const struct sysctl_value values[CB_SYSCTL_END] = {
     [CB_SYSCTL_OVERCOMMIT_MEMORY] = {.max = OVERCOMMIT_NEVER,
                                      .get = get_overcommit_memory,
@@ -92,6 +103,10 @@ static const struct sysctl_value values[CB_SYSCTL_END] = {
     [CB_SYSCTL_MEMFD_NOEXEC] = {.max = MEMFD_NOEXEC_ENFORCED,
                                 .get = get_memfd_noexec,
                                 .set = set_memfd_noexec},
+    /* What is more than the largest value by less than a page is rounded down to it. */
+    [CB_SYSCTL_FAULT_AROUND_BYTES] = {.max = FAULT_AROUND_MAX + PAGE_SIZE - 1,
+                                      .get = get_fault_around_bytes,
+                                      .set = set_fault_around_bytes},
 };
 
 static s64 sysctl_read(struct file *file, struct iov_iter *iter, s64 *pos)

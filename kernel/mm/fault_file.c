@@ -18,9 +18,11 @@
 #include <uapi/linux/signal.h>
 #include <uapi/linux/userfaultfd.h>
 
-/* A read fault enters the pages of this many bytes around it, where the object has them already. */
-#define FAULT_AROUND_BYTES (64 * KIB)
-#define FAULT_AROUND_PAGES (FAULT_AROUND_BYTES / PAGE_SIZE)
+u64 fault_around_bytes = 64 * KIB;
+
+/* Fault-around asks the object for this much at a time. */
+#define AROUND_BATCH_BYTES (64 * KIB)
+#define AROUND_BATCH_PAGES (AROUND_BATCH_BYTES / PAGE_SIZE)
 
 static ALWAYS_INLINE bool is_watched(const struct vm_fault *vmf);
 static bool asks_uffd(const struct vm_fault *vmf, u64 index, u32 *reason);
@@ -32,6 +34,7 @@ static void mark_written(struct page *page);
 static void enter_file_page(struct pt_cursor *cursor, struct page *page, struct pte entry);
 static bool may_fault_around(const struct vm_fault *vmf);
 static void fault_around(struct vm_fault *vmf);
+static ALWAYS_INLINE void enter_present(struct vm_fault *vmf, u64 start, u64 end);
 static enum fault_step handler_copy(struct vm_fault *vmf);
 static enum fault_step install_copy(struct vm_fault *vmf, struct page *page,
                                     const struct page *source);
@@ -196,24 +199,39 @@ static bool may_fault_around(const struct vm_fault *vmf)
     return !(vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & VM_UFFD_FLAGS);
 }
 
-/* The window is aligned and smaller than what one table serves, so it lies in one table. */
+/* The window is aligned and no larger than what one table serves: it lies in the fault's. */
 static void fault_around(struct vm_fault *vmf)
+{
+    u64 window = READ_ONCE(fault_around_bytes);
+    u64 first = ALIGN_DOWN(vmf->addr, window);
+    u64 start = max(first, vmf->vma->start);
+    u64 end = min(first + window, vmf->vma->end);
+
+    if (window == PAGE_SIZE) {
+        return;
+    }
+    do {
+        u64 next = min(ALIGN_DOWN(start, AROUND_BATCH_BYTES) + AROUND_BATCH_BYTES, end);
+
+        enter_present(vmf, start, next);
+        start = next;
+    } while (unlikely(start < end));
+}
+
+/* Enter what the object has of a part of the window. */
+static ALWAYS_INLINE void enter_present(struct vm_fault *vmf, u64 start, u64 end)
 {
     struct vma *vma = vmf->vma;
     struct vm_object *object = vma->object;
-    u64 start = max(ALIGN_DOWN(vmf->addr, FAULT_AROUND_BYTES), vma->start);
-    u64 end = min(ALIGN_DOWN(vmf->addr, FAULT_AROUND_BYTES) + FAULT_AROUND_BYTES, vma->end);
     u64 index = vma_page_index(vma, start);
-    struct page *pages[FAULT_AROUND_PAGES];
+    struct page *pages[AROUND_BATCH_PAGES];
     struct page **page = pages;
-    struct pt_cursor cursor;
+    struct pt_cursor cursor = vmf->cursor;
     u64 nr_entered = 0;
     u64 index_end;
 
     object_peek_pages(object, index, (u32)((end - start) >> PAGE_SHIFT), pages);
-    if (!cursor_find(&cursor, vmf->mm, start)) {
-        return;
-    }
+    cursor_seek(&cursor, start);
     cursor_lock(&cursor);
     /* A truncation that has not shrunk the size by now zaps after the table is unlocked. */
     index_end =

@@ -4,7 +4,8 @@ USER_TEST_MUSL := machine_test mm_test map_test process_test signal_test thread_
     pipe_test splice_test process_vm_test pin_test gup_test badptr_test fs_test name_test resolve_test proc_test \
     tty_test
 USER_TEST_MUSL += cow_test nonsense_test counters_test dax_test dax_file_test dax_map_test pager_test
-USER_TEST_MUSL += mmap_errno_test mremap_test advise_test mlock_test seal_test mseal_test inspect_test track_test record_lock_test
+USER_TEST_MUSL += mmap_errno_test mremap_test advise_test mlock_test seal_test mseal_test inspect_test \
+    fault_around_test track_test record_lock_test
 USER_TEST_MUSL += torture
 USER_TEST_MUSL += uffd_api_test uffd_errno_test uffd_fault_test uffd_fill_test uffd_move_test \
     uffd_wp_test uffd_wp_table_test uffd_event_test uffd_kernel_test uffd_deadlock_test \

@@ -130,6 +130,13 @@ static inline void cursor_step(struct pt_cursor *cursor)
     cursor->slot++;
 }
 
+/** cursor_seek() - go to any page that the cursor's table serves. */
+static inline void cursor_seek(struct pt_cursor *cursor, u64 addr)
+{
+    cursor->slot += ((s64)addr - (s64)cursor->addr) / (s64)PAGE_SIZE;
+    cursor->addr = addr;
+}
+
 enum { CURSOR_STRIDE = 8 };
 
 /**

@@ -1,6 +1,7 @@
 #ifndef MM_FAULT_H
 #define MM_FAULT_H
 
+#include <arch/pgtable.h>
 #include <lib/compiler.h>
 #include <lib/types.h>
 #include <mm/uffd_waiter.h>
@@ -10,6 +11,15 @@ struct page;
 struct uffd_ctx;
 struct vm_object;
 struct vma;
+
+/**
+ * A read fault on a mapped object enters what the object has of this many bytes around it: a power
+ * of two, from PAGE_SIZE, which is nothing more, to FAULT_AROUND_MAX, which is what one page table
+ * serves.
+ */
+extern u64 fault_around_bytes;
+
+#define FAULT_AROUND_MAX ((u64)PT_ENTRIES * PAGE_SIZE)
 
 /*
  * What an access wants, and what the fault handler may do for it. The first three have the values

@@ -367,16 +367,17 @@ enum cb_kernel_file {
     CB_KERNEL_FILE_CLEAR_REFS = 8,          /* /proc/pid/clear_refs */
     CB_KERNEL_FILE_USERFAULTFD = 9,         /* /dev/userfaultfd */
     CB_KERNEL_FILE_USERFAULTFD_SYSCTL = 10, /* vm.unprivileged_userfaultfd: a digit */
-    CB_KERNEL_FILE_SYSCTL = 11, /* /proc/sys: enum cb_sysctl in the place of the pid; digits */
+    CB_KERNEL_FILE_SYSCTL = 11, /* a setting: enum cb_sysctl in the place of the pid; digits */
     CB_KERNEL_FILE_END
 };
 
 enum cb_sysctl {
-    CB_SYSCTL_OVERCOMMIT_MEMORY = 0, /* vm.overcommit_memory: 0 to 2 */
-    CB_SYSCTL_OVERCOMMIT_RATIO = 1,  /* vm.overcommit_ratio, in percent; ends the next one */
-    CB_SYSCTL_OVERCOMMIT_KBYTES = 2, /* vm.overcommit_kbytes; 0: the ratio counts */
-    CB_SYSCTL_MAX_MAP_COUNT = 3,     /* vm.max_map_count */
-    CB_SYSCTL_MEMFD_NOEXEC = 4,      /* vm.memfd_noexec: 0 to 2 */
+    CB_SYSCTL_OVERCOMMIT_MEMORY = 0,  /* vm.overcommit_memory: 0 to 2 */
+    CB_SYSCTL_OVERCOMMIT_RATIO = 1,   /* vm.overcommit_ratio, in percent; ends the next one */
+    CB_SYSCTL_OVERCOMMIT_KBYTES = 2,  /* vm.overcommit_kbytes; 0: the ratio counts */
+    CB_SYSCTL_MAX_MAP_COUNT = 3,      /* vm.max_map_count */
+    CB_SYSCTL_MEMFD_NOEXEC = 4,       /* vm.memfd_noexec: 0 to 2 */
+    CB_SYSCTL_FAULT_AROUND_BYTES = 5, /* of debugfs: rounded down to a power of two of pages */
     CB_SYSCTL_END
 };
 

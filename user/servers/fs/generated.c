@@ -1,9 +1,31 @@
 /* Files whose content is made when it is asked for. */
 #include <errno.h>
+#include <string.h>
+#include "dir.h"
 #include "fs.h"
 #include "generated.h"
+#include "mount.h"
 
 #define WRITE_MAX 4096u
+
+int generated_add(struct node *dir, const char *name, uint32_t mode, const struct node_ops *ops,
+                  struct node **out)
+{
+    struct entry *entry = dir_prepare(dir, name, strlen(name));
+
+    if (entry == NULL) {
+        return -ENOMEM;
+    }
+    struct node *node = node_create_with(ops, dir->mount, S_IFREG | mode);
+    if (node == NULL) {
+        dir_discard(entry);
+        return -ENOMEM;
+    }
+    node->ino = mount_next_ino(dir->mount);
+    dir_add(entry, node);
+    *out = node;
+    return 0;
+}
 
 int64_t generated_read(struct cb_request *request, struct open_file *file, uint64_t offset,
                        uint64_t len)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dax.h"
+#include "debugfs.h"
+#include "dir.h"
 #include "mount.h"
 #include "proc.h"
 
@@ -21,18 +23,22 @@ struct kind {
     const char *source;
     const char *options;
     uint32_t magic;
+    uint32_t mode; /* of the root */
     enum backing backing;
+    bool is_single;                     /* every mount shows the same */
+    int (*populate)(struct node *root); /* what a fresh one holds; NULL: nothing */
 };
 
 static const struct kind kinds[] = {
-    {"rootfs", "tmpfs", "root", "rw,relatime", TMPFS_MAGIC, BACKED_BY_MEMORY},
-    {"proc", "proc", "proc", "rw,relatime", PROC_MAGIC, GENERATED},
-    {"devtmpfs", "devtmpfs", "dev", "rw,relatime", TMPFS_MAGIC, BACKED_BY_MEMORY},
-    {"tmpfs", "tmpfs", "tmpfs", "rw,relatime", TMPFS_MAGIC, BACKED_BY_MEMORY},
-    {"ramfs", "ramfs", "ramfs", "rw,relatime", RAMFS_MAGIC, BACKED_BY_MEMORY},
-    {"sysfs", "sysfs", "sys", "rw,relatime", SYSFS_MAGIC, BACKED_BY_MEMORY},
-    {"debugfs", "debugfs", "debugfs", "rw,relatime", DEBUGFS_MAGIC, BACKED_BY_MEMORY},
-    {"daxfs", "daxfs", "none", "rw,relatime", DAXFS_MAGIC, BACKED_BY_DEVICE},
+    {"rootfs", "tmpfs", "root", "rw,relatime", TMPFS_MAGIC, 0755, BACKED_BY_MEMORY, false, NULL},
+    {"proc", "proc", "proc", "rw,relatime", PROC_MAGIC, 0555, GENERATED, true, NULL},
+    {"devtmpfs", "devtmpfs", "dev", "rw,relatime", TMPFS_MAGIC, 0755, BACKED_BY_MEMORY, true, NULL},
+    {"tmpfs", "tmpfs", "tmpfs", "rw,relatime", TMPFS_MAGIC, 01777, BACKED_BY_MEMORY, false, NULL},
+    {"ramfs", "ramfs", "ramfs", "rw,relatime", RAMFS_MAGIC, 0755, BACKED_BY_MEMORY, false, NULL},
+    {"sysfs", "sysfs", "sys", "rw,relatime", SYSFS_MAGIC, 0555, BACKED_BY_MEMORY, true, NULL},
+    {"debugfs", "debugfs", "debugfs", "rw,relatime", DEBUGFS_MAGIC, 0700, BACKED_BY_MEMORY, true,
+     debugfs_populate},
+    {"daxfs", "daxfs", "none", "rw,relatime", DAXFS_MAGIC, 0755, BACKED_BY_DEVICE, false, NULL},
 };
 
 static struct mount *first_mount;
@@ -58,8 +64,33 @@ static void append(struct mount *mount)
     *link = mount;
 }
 
-int mount_create(const char *type, struct node *covered, const char *point, uint32_t root_mode,
-                 struct mount **out)
+static bool is_root_of(const struct node *node, const struct kind *kind)
+{
+    return node == node->mount->root && node->mount->magic == kind->magic;
+}
+
+/* What populate() made is there again in the next mount, unless somebody uses it or added to it. */
+static int remove_populated(struct node *root)
+{
+    for (size_t i = 0; i < root->dir.nr_slots; i++) {
+        const struct entry *entry = root->dir.slots[i];
+
+        if (entry != NULL && (entry->node->refs > 1 || node_is_dir(entry->node))) {
+            return -EBUSY;
+        }
+    }
+    while (root->dir.nr_entries > 0) {
+        size_t i = 0;
+
+        while (root->dir.slots[i] == NULL) {
+            i++;
+        }
+        dir_remove(root->dir.slots[i]);
+    }
+    return 0;
+}
+
+int mount_create(const char *type, struct node *covered, const char *point, struct mount **out)
 {
     const struct kind *kind = find_kind(type);
 
@@ -68,6 +99,9 @@ int mount_create(const char *type, struct node *covered, const char *point, uint
     }
     if (covered != NULL && (!node_is_dir(covered) || covered->ops != &tree_node_ops)) {
         return -ENOTDIR;
+    }
+    if (covered != NULL && kind->is_single && is_root_of(covered, kind)) {
+        return -EBUSY;
     }
     struct mount *mount = calloc(1, sizeof(*mount));
     if (mount == NULL) {
@@ -78,15 +112,21 @@ int mount_create(const char *type, struct node *covered, const char *point, uint
     mount->source = kind->source;
     mount->options = kind->options;
     mount->magic = kind->magic;
+    mount->is_populated = kind->populate != NULL;
     mount->minor = next_minor++;
     mount->next_ino = 1;
     mount->point = strdup(point);
-    mount->root = kind->backing == GENERATED
-                      ? proc_create_root(mount)
-                      : node_create(mount, S_IFDIR | (root_mode & FS_MODE_BITS), 0, 0);
+    mount->root = kind->backing == GENERATED ? proc_create_root(mount)
+                                             : node_create(mount, S_IFDIR | kind->mode, 0, 0);
     int error = mount->point == NULL || mount->root == NULL ? -ENOMEM : 0;
     if (error == 0 && kind->backing == BACKED_BY_DEVICE) {
         error = dax_mount(mount);
+    }
+    if (error == 0 && kind->populate != NULL) {
+        error = kind->populate(mount->root);
+        if (error != 0) {
+            (void)remove_populated(mount->root);
+        }
     }
     if (error != 0) {
         node_put(mount->root);
@@ -110,6 +150,9 @@ int mount_remove(struct node *root)
         return -EINVAL;
     }
     int error = mount->dax != NULL ? dax_unmount(mount) : 0;
+    if (error == 0 && mount->is_populated && root->refs <= 2) {
+        error = remove_populated(root);
+    }
     if (error != 0) {
         return error;
     }

@@ -18,9 +18,10 @@ struct mount {
     const char *type;
     const char *source;
     const char *options;
-    char *point;    /* absolute path of the covered directory; owned */
-    uint32_t minor; /* st_dev is makedev(0, minor) */
-    uint32_t magic; /* f_type of statfs */
+    char *point;       /* absolute path of the covered directory; owned */
+    uint32_t minor;    /* st_dev is makedev(0, minor) */
+    uint32_t magic;    /* f_type of statfs */
+    bool is_populated; /* what it began with can be made again */
     uint64_t next_ino;
     struct node *root;    /* held */
     struct node *covered; /* held; NULL for the root file system */
@@ -28,15 +29,15 @@ struct mount {
 };
 
 /**
- * mount_create() - mount a new, empty file system, or with "daxfs" the one of a direct device.
+ * mount_create() - mount a new file system, or with "daxfs" the one of a direct device.
  * @type:    "tmpfs", "ramfs", "devtmpfs", "proc", "sysfs", "debugfs", "rootfs", "daxfs"; anything
  *           else is -ENODEV
  * @covered: a directory, or NULL for the root of everything
  * @point:   its path, copied
- * Return: 0, -ENODEV, -ENOTDIR, -ENOMEM, or what dax_mount() says.
+ * Return: 0, -ENODEV, -ENOTDIR, -ENOMEM, -EBUSY (the same stands there already), or what
+ *         dax_mount() says.
  */
-int mount_create(const char *type, struct node *covered, const char *point, uint32_t root_mode,
-                 struct mount **out);
+int mount_create(const char *type, struct node *covered, const char *point, struct mount **out);
 
 /** mount_remove() - unmount; -EINVAL: not the root of a mount, -EBUSY: in use, or holds names that
  *  are nowhere else. */

@@ -32,7 +32,7 @@ int64_t op_mount(struct cb_request *request)
         if (error == 0) {
             char point[sizeof(path.bytes) + 1] = {0};
             memcpy(point, path.bytes + path.start, path_text_len(&path));
-            error = mount_create(cb_msg_path2(request->msg), walk.node, point, 01777, &mount);
+            error = mount_create(cb_msg_path2(request->msg), walk.node, point, &mount);
         }
     }
     walk_release(&walk);

@@ -89,6 +89,7 @@ struct node_ops {
 };
 
 struct sys_setting;
+struct sysctl;
 
 struct directory {
     struct entry **slots; /* ascending sequence; NULL where an entry was removed */
@@ -148,6 +149,7 @@ struct node {
         struct fifo *fifo;
         struct proc_key proc;
         struct sys_setting *setting;
+        const struct sysctl *sysctl; /* of a file of debugfs */
     };
 };
 

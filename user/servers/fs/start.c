@@ -9,7 +9,7 @@
 #include "sys_setting.h"
 
 static int mount_below(struct node *parent, const char *name, const char *point, const char *type,
-                       uint32_t mode, struct mount **mount)
+                       struct mount **mount)
 {
     struct node *dir;
     int error = fs_make_directory(parent, name, 0755, &dir);
@@ -17,7 +17,7 @@ static int mount_below(struct node *parent, const char *name, const char *point,
     if (error != 0) {
         return error;
     }
-    error = mount_create(type, dir, point, mode, mount);
+    error = mount_create(type, dir, point, mount);
     node_put(dir);
     return error;
 }
@@ -27,7 +27,7 @@ int fs_start(void)
     struct mount *mount;
     uint64_t cookie;
 
-    int error = mount_create("rootfs", NULL, "/", 0755, &mount);
+    int error = mount_create("rootfs", NULL, "/", &mount);
     if (error == 0) {
         error = open_file_create(mount->root, 0, &cookie);
     }
@@ -41,7 +41,7 @@ static int mount_sys(struct node *root)
     struct mount *debug;
     struct node *kernel;
     struct node *mm;
-    int error = mount_below(root, "sys", "/sys", "sysfs", 0555, &sys);
+    int error = mount_below(root, "sys", "/sys", "sysfs", &sys);
 
     if (error == 0) {
         error = fs_make_directory(sys->root, "kernel", 0755, &kernel);
@@ -49,10 +49,7 @@ static int mount_sys(struct node *root)
     if (error != 0) {
         return error;
     }
-    error = mount_below(kernel, "debug", "/sys/kernel/debug", "debugfs", 0700, &debug);
-    if (error == 0) {
-        error = dev_add(debug->root, "gup_test");
-    }
+    error = mount_below(kernel, "debug", "/sys/kernel/debug", "debugfs", &debug);
     if (error == 0) {
         error = fs_make_directory(kernel, "mm", 0755, &mm);
     }
@@ -72,7 +69,7 @@ static int mount_dax(struct node *root)
     if (!dax_exists(0)) {
         return 0;
     }
-    int error = mount_below(root, "dax", "/dax", "daxfs", 0755, &mount);
+    int error = mount_below(root, "dax", "/dax", "daxfs", &mount);
     if (error != 0 && error != -ENOMEM) {
         fprintf(stderr, "fs: /dev/dax0 is not mounted: %s\n", strerror(-error));
         error = 0;
@@ -87,15 +84,15 @@ int fs_mount_standard(void)
     struct mount *mount;
     struct node *tmp;
 
-    int error = mount_below(root, "proc", "/proc", "proc", 0555, &mount);
+    int error = mount_below(root, "proc", "/proc", "proc", &mount);
     if (error == 0) {
-        error = mount_below(root, "dev", "/dev", "devtmpfs", 0755, &dev);
+        error = mount_below(root, "dev", "/dev", "devtmpfs", &dev);
     }
     if (error == 0) {
         error = dev_populate(dev->root);
     }
     if (error == 0) {
-        error = mount_below(dev->root, "shm", "/dev/shm", "tmpfs", 01777, &mount);
+        error = mount_below(dev->root, "shm", "/dev/shm", "tmpfs", &mount);
     }
     if (error == 0) {
         error = mount_sys(root);

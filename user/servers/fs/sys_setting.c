@@ -5,9 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "dir.h"
 #include "fs.h"
-#include "mount.h"
+#include "generated.h"
 #include "sys_setting.h"
 
 #define SETTING_MAX 64u
@@ -121,22 +120,15 @@ static const struct node_ops setting_ops = {
 
 static int add_setting(struct node *dir, struct sys_setting *setting)
 {
-    struct entry *entry = dir_prepare(dir, setting->name, strlen(setting->name));
+    struct node *node;
+    int error = generated_add(dir, setting->name, setting->possible != NULL ? 0644 : 0444,
+                              &setting_ops, &node);
 
-    if (entry == NULL) {
-        return -ENOMEM;
+    if (error == 0) {
+        node->setting = setting;
+        node_put(node);
     }
-    struct node *node = node_create_with(&setting_ops, dir->mount,
-                                         S_IFREG | (setting->possible != NULL ? 0644 : 0444));
-    if (node == NULL) {
-        dir_discard(entry);
-        return -ENOMEM;
-    }
-    node->setting = setting;
-    node->ino = mount_next_ino(dir->mount);
-    dir_add(entry, node);
-    node_put(node);
-    return 0;
+    return error;
 }
 
 int sys_setting_populate(struct node *mm)
