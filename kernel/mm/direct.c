@@ -30,7 +30,7 @@ static int device_grow_page(struct vm_object *object, u64 index, struct page **o
     return error == -ERANGE ? -ENOSPC : error;
 }
 
-static bool device_next_page(struct vm_object *object, u64 *index)
+static bool device_next_data(struct vm_object *object, u64 *index)
 {
     return *index < object->device->nr_frames;
 }
@@ -38,7 +38,7 @@ static bool device_next_page(struct vm_object *object, u64 *index)
 static const struct object_ops device_ops = {
     .get_page = device_get_page,
     .grow_page = device_grow_page,
-    .next_page = device_next_page,
+    .next_data = device_next_data,
     .cow_fault = direct_cow_fill,
     .is_granted = true,
 };
@@ -83,7 +83,7 @@ static const struct object_ops file_ops[] = {
             .get_page = file_get_page,
             .peek_pages = shmem_peek_pages,
             .grow_page = file_grow_page,
-            .next_page = shmem_next_page,
+            .next_data = shmem_next_data,
             .disown_pages = shmem_disown_pages,
             .release = shmem_release_pages,
             .cow_fault = direct_cow_fill,
@@ -94,7 +94,7 @@ static const struct object_ops file_ops[] = {
             .get_page = file_get_page,
             .peek_pages = shmem_peek_pages,
             .grow_page = file_grow_page,
-            .next_page = shmem_next_page,
+            .next_data = shmem_next_data,
             .disown_pages = shmem_disown_pages,
             .release = shmem_release_pages,
             .cow_fault = direct_cow_install,

@@ -1,6 +1,6 @@
 /*
  * What is in memory: mincore(2). A page counts if an entry maps it, or if the object behind the
- * address holds it.
+ * address holds it and it is more than reserved.
  */
 #include <lib/errno.h>
 #include <mm/cursor.h>
@@ -12,13 +12,15 @@
 static bool object_has_page(const struct vma *vma, u64 addr)
 {
     struct page *page;
+    bool is_used;
 
     if (vma->object == NULL ||
         object_get_page(vma->object, vma_page_index(vma, addr), OBJECT_FIND, &page) != 0) {
         return false;
     }
+    is_used = page_is_uptodate(page);
     page_put(page);
-    return true;
+    return is_used;
 }
 
 /* One byte a page of [addr, end), which one table serves if there is one. */

@@ -187,10 +187,12 @@ int object_revoke(struct vm_object *object, u64 start, u64 end)
 static int populate_pages(struct vm_object *object, u64 start, u64 end)
 {
     u64 last = DIV_ROUND_UP(end, PAGE_SIZE);
+    const struct object_ops *ops = object->ops;
 
     for (u64 index = start >> PAGE_SHIFT; index < last; index++) {
         struct page *page;
-        int error = object->ops->grow_page(object, index, &page);
+        int error = ops->reserve_page != NULL ? ops->reserve_page(object, index, &page)
+                                              : ops->grow_page(object, index, &page);
 
         if (error != 0) {
             return error;
@@ -248,12 +250,12 @@ int object_allocate(struct vm_object *object, u64 start, u64 end, enum object_al
     return error;
 }
 
-/* The first index at or above one that has no page. Object lock held. */
+/* The first index at or above one that has no used page. Object lock held. */
 static u64 next_hole(struct vm_object *object, u64 index)
 {
     u64 expected = index;
 
-    while (object->ops->next_page(object, &index) && index == expected) {
+    while (object->ops->next_data(object, &index) && index == expected) {
         expected++;
         index = expected;
     }
@@ -266,7 +268,7 @@ int object_seek_data(struct vm_object *object, u64 offset, u64 *out)
     int error = -ENXIO;
 
     rwsem_read_lock(&object->lock);
-    if (offset < object->size && object->ops->next_page(object, &index) &&
+    if (offset < object->size && object->ops->next_data(object, &index) &&
         (index << PAGE_SHIFT) < object->size) {
         *out = max(offset, index << PAGE_SHIFT);
         error = 0;

@@ -42,7 +42,7 @@ static int pager_get_page(struct vm_object *object, u64 index, enum object_get_m
 {
     int error = shmem_find_page(object, index, out);
 
-    if (error != -ENOENT || mode == OBJECT_FIND) {
+    if (error != -ENOENT || mode == OBJECT_FIND || mode == OBJECT_USE) {
         return error;
     }
     /* A page that came before the end of the pager is found by the second look. */
@@ -76,7 +76,7 @@ static const struct object_ops paged_ops = {
     .get_page = pager_get_page,
     .peek_pages = shmem_peek_pages,
     .grow_page = pager_grow_page,
-    .next_page = shmem_next_page,
+    .next_data = shmem_next_data,
     .disown_pages = shmem_disown_pages,
     .release = pager_release,
 };

@@ -10,6 +10,10 @@
  * anybody has one, and see then whether the frame is still the page that was meant. It is for as
  * long as it has its owner, which is set when the page is in the tree and taken away before the
  * tree's reference is dropped. Only making pages and taking them away needs the lock.
+ *
+ * A page that fallocate(2) made is reserved: it stands in the tree without an owner, so that every
+ * look-up without the lock passes it over, and without PG_uptodate. Reading sees a hole. The first
+ * fault, write or second allocation uses it (use_page()); from then on it is like any other.
  * Read next: object_size.c.
  */
 #include <debug/explore.h>
@@ -56,17 +60,6 @@ void shmem_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page *
     }
 }
 
-/* The page of an index with a reference, NULL for a hole. Object lock held. */
-static struct page *lookup_locked(struct vm_object *object, u64 index)
-{
-    struct page *page = radix_lookup(&object->pages, index);
-
-    if (page != NULL) {
-        page_get(page);
-    }
-    return page;
-}
-
 /* A zeroed page with the promise for it, known to nobody. */
 static int alloc_page(struct vm_object *object, struct page **out)
 {
@@ -88,11 +81,34 @@ static int alloc_page(struct vm_object *object, struct page **out)
 /* Last: with its owner the page is one that is found without a lock. */
 static void own_page(struct vm_object *object, struct page *page)
 {
+    page_set_uptodate(page);
     __atomic_store_n(&page->owner, object, __ATOMIC_RELEASE);
 }
 
-/* Enters a page that is to be findable only after own_page(). */
-static int insert_unowned(struct vm_object *object, u64 index, struct page *page)
+/* The page of an index with a reference, NULL for a hole. Object lock held. */
+static struct page *lookup_locked(struct vm_object *object, u64 index)
+{
+    struct page *page = radix_lookup(&object->pages, index);
+
+    if (page != NULL) {
+        page_get(page);
+    }
+    return page;
+}
+
+/*
+ * A reserved page is used from here on. Object lock held, for reading at least: several may come
+ * at once, and all say the same.
+ */
+static void use_page(struct vm_object *object, struct page *page)
+{
+    if (READ_ONCE(page->owner) == NULL) {
+        own_page(object, page);
+    }
+}
+
+/* Enters a page that is to be findable without a lock only after own_page(). */
+static ALWAYS_INLINE int insert_unowned(struct vm_object *object, u64 index, struct page *page)
 {
     int error = radix_insert(&object->pages, index, page);
 
@@ -102,7 +118,6 @@ static int insert_unowned(struct vm_object *object, u64 index, struct page *page
     page->index = index;
     list_init(&page->link);
     page_set_object(page);
-    page_set_uptodate(page);
     object->nr_pages++;
     if (object->promise == OBJECT_PROMISE_LATER) {
         object->nr_promised++;
@@ -124,8 +139,11 @@ int shmem_insert_page(struct vm_object *object, u64 index, struct page *page)
 }
 
 enum size_rule { WITHIN_SIZE, BEYOND_SIZE_TOO };
+enum page_use { PAGE_USED, PAGE_RESERVED };
 
-static int create_page(struct vm_object *object, u64 index, enum size_rule rule, struct page **out)
+/* A page that is there already is used, if only because somebody asks for it a second time. */
+static int create_page(struct vm_object *object, u64 index, enum size_rule rule, enum page_use use,
+                       struct page **out)
 {
     struct page *fresh;
     struct page *page = NULL;
@@ -139,9 +157,14 @@ static int create_page(struct vm_object *object, u64 index, enum size_rule rule,
         error = -ERANGE;
     } else {
         page = lookup_locked(object, index);
-        if (page == NULL) {
-            error = shmem_insert_page(object, index, fresh);
+        if (page != NULL) {
+            use_page(object, page);
+        } else {
+            error = insert_unowned(object, index, fresh);
         }
+    }
+    if (page == NULL && error == 0 && use == PAGE_USED) {
+        own_page(object, fresh);
     }
     if (page == NULL && error == 0) {
         page_get(fresh);
@@ -236,8 +259,9 @@ int shmem_fill_page(struct vm_object *object, u64 index, struct page *page,
     return error;
 }
 
-/* Where a writer is at work, the tree is asked under the lock. */
-static int find_page_locked(struct vm_object *object, u64 index, struct page **out)
+/* Where a writer is at work, or a page is only reserved, the tree is asked under the lock. */
+static int find_page_locked(struct vm_object *object, u64 index, enum object_get_mode mode,
+                            struct page **out)
 {
     struct page *page = NULL;
     bool is_inside;
@@ -247,6 +271,9 @@ static int find_page_locked(struct vm_object *object, u64 index, struct page **o
     if (is_inside) {
         page = lookup_locked(object, index);
     }
+    if (page != NULL && (mode == OBJECT_USE || mode == OBJECT_CREATE)) {
+        use_page(object, page);
+    }
     rwsem_read_unlock(&object->lock);
     if (page == NULL) {
         return is_inside ? -ENOENT : -ERANGE;
@@ -255,7 +282,8 @@ static int find_page_locked(struct vm_object *object, u64 index, struct page **o
     return 0;
 }
 
-int shmem_find_page(struct vm_object *object, u64 index, struct page **out)
+static ALWAYS_INLINE int find_page(struct vm_object *object, u64 index, enum object_get_mode mode,
+                                   struct page **out)
 {
     struct page *page;
 
@@ -271,35 +299,75 @@ int shmem_find_page(struct vm_object *object, u64 index, struct page **out)
             return 0;
         }
     }
-    return find_page_locked(object, index, out);
+    return find_page_locked(object, index, mode, out);
+}
+
+int shmem_find_page(struct vm_object *object, u64 index, struct page **out)
+{
+    return find_page(object, index, OBJECT_FIND, out);
 }
 
 static int shmem_get_page(struct vm_object *object, u64 index, enum object_get_mode mode,
                           struct page **out)
 {
-    int error = shmem_find_page(object, index, out);
+    int error = find_page(object, index, mode, out);
 
     if (error == -ENOENT && mode == OBJECT_CREATE) {
-        return create_page(object, index, WITHIN_SIZE, out);
+        return create_page(object, index, WITHIN_SIZE, PAGE_USED, out);
     }
     return error;
 }
 
-bool shmem_next_page(struct vm_object *object, u64 *index)
+bool shmem_next_data(struct vm_object *object, u64 *index)
 {
-    return radix_next(&object->pages, index) != NULL;
+    const struct page *page = radix_next(&object->pages, index);
+
+    while (page != NULL && !page_is_uptodate(page)) {
+        (*index)++;
+        page = radix_next(&object->pages, index);
+    }
+    return page != NULL;
+}
+
+static bool use_existing(struct vm_object *object, u64 index, struct page **out)
+{
+    struct page *page;
+
+    rwsem_read_lock(&object->lock);
+    page = lookup_locked(object, index);
+    if (page != NULL) {
+        use_page(object, page);
+        *out = page;
+    }
+    rwsem_read_unlock(&object->lock);
+    return page != NULL;
+}
+
+static ALWAYS_INLINE int grow_page(struct vm_object *object, u64 index, enum page_use use,
+                                   struct page **out)
+{
+    struct page *page;
+
+    if (radix_peek(&object->pages, index, 1, (void **)&page) && page != NULL) {
+        if (object_take_owned_page(object, index, page)) {
+            *out = page;
+            return 0;
+        }
+        if (use_existing(object, index, out)) {
+            return 0;
+        }
+    }
+    return create_page(object, index, BEYOND_SIZE_TOO, use, out);
 }
 
 static int shmem_grow_page(struct vm_object *object, u64 index, struct page **out)
 {
-    struct page *page;
+    return grow_page(object, index, PAGE_USED, out);
+}
 
-    if (radix_peek(&object->pages, index, 1, (void **)&page) && page != NULL &&
-        object_take_owned_page(object, index, page)) {
-        *out = page;
-        return 0;
-    }
-    return create_page(object, index, BEYOND_SIZE_TOO, out);
+static int shmem_reserve_page(struct vm_object *object, u64 index, struct page **out)
+{
+    return grow_page(object, index, PAGE_RESERVED, out);
 }
 
 void shmem_disown_pages(struct vm_object *object, u64 first, u64 end, struct list_node *removed)
@@ -309,8 +377,8 @@ void shmem_disown_pages(struct vm_object *object, u64 first, u64 end, struct lis
     struct page *page = radix_next(&object->pages, &index);
 
     while (page != NULL && index < end) {
-        ASSERT(page->owner == object && page->index == index,
-               "a page in an object's tree is owned by it");
+        ASSERT((page->owner == object || !page_is_uptodate(page)) && page->index == index,
+               "a page in an object's tree is owned by it, unless it is only reserved");
         radix_erase(&object->pages, index);
         WRITE_ONCE(page->owner, NULL);
         page_clear_object(page);
@@ -361,7 +429,8 @@ const struct object_ops shmem_ops = {
     .get_page = shmem_get_page,
     .peek_pages = shmem_peek_pages,
     .grow_page = shmem_grow_page,
-    .next_page = shmem_next_page,
+    .reserve_page = shmem_reserve_page,
+    .next_data = shmem_next_data,
     .disown_pages = shmem_disown_pages,
     .release = shmem_release_pages,
 };

@@ -225,7 +225,7 @@ static int fill_continue(struct filling *filling)
     struct pt_cursor *cursor = &filling->cursor;
     u64 index = vma_page_index(filling->vma, current_dst(filling));
     struct page *page;
-    int error = object_get_page(object, index, OBJECT_FIND, &page);
+    int error = object_get_page(object, index, OBJECT_USE, &page);
 
     if (error != 0) {
         return error == -ERANGE ? -EINVAL : -EFAULT;

@@ -99,6 +99,58 @@ TEST_EXPLORE(race, lookup_finds_a_page_while_its_tree_grows_and_shrinks)
     EXPECT_NE(0, explore_run(&lookup));
 }
 
+/* A page that is only reserved, used by a writer and taken away by truncation. */
+static void prepare_reserved_page(void)
+{
+    EXPECT_OK(object_create_shmem(2 * PAGE_SIZE, &race.object));
+    EXPECT_OK(object_allocate(race.object, 0, 2 * PAGE_SIZE, OBJECT_ALLOCATE_KEEP_SIZE));
+    race.page = NULL;
+}
+
+static void op_use(void)
+{
+    set_word(race.object, 0, OLD);
+}
+
+static void op_use_for_a_pager(void)
+{
+    race.error = object_get_page(race.object, 0, OBJECT_USE, &race.page);
+}
+
+static void op_truncate_and_reserve(void)
+{
+    EXPECT_OK(object_truncate(race.object, PAGE_SIZE));
+    EXPECT_OK(object_punch_hole(race.object, 0, PAGE_SIZE));
+    EXPECT_OK(object_allocate(race.object, 0, PAGE_SIZE, OBJECT_ALLOCATE_KEEP_SIZE));
+}
+
+/* Whoever was told to use a page owns it, if the object still has it. */
+static void check_used(void)
+{
+    struct page *page = NULL;
+
+    EXPECT_EQ(0, object_get_page(race.object, 0, OBJECT_FIND, &page));
+    if (race.page != NULL) {
+        EXPECT_EQ(0, race.error);
+        EXPECT_TRUE(race.page != page || object_owns_page(race.object, 0, page));
+        page_put(race.page);
+    }
+    page_put(page);
+}
+
+TEST_EXPLORE(race, reserved_page_is_used_or_taken_away)
+{
+    static const struct explore use = {
+        .nr_ops = 3,
+        .prepare = prepare_reserved_page,
+        .ops = {op_use, op_use_for_a_pager, op_truncate_and_reserve},
+        .check = check_used,
+        .cleanup = cleanup_object,
+    };
+
+    EXPECT_NE(0, explore_run(&use));
+}
+
 /* --- on several processors -------------------------------------------------------------------- */
 
 #define NR_FINDERS 3

@@ -268,6 +268,68 @@ TEST(data_and_holes_are_found)
     EXPECT_EQ(5, lseek(empty, 5, SEEK_HOLE));
 }
 
+static int is_in_memory(char *p)
+{
+    unsigned char byte = 0;
+
+    EXPECT_EQ(0, mincore(p, PAGE, &byte));
+    return byte & 1;
+}
+
+/* Pages 2 to 9 of a file are allocated, and count as holes until somebody uses them. */
+static void check_allocated_holes(int fd)
+{
+    volatile char *p = mmap(NULL, 16 * PAGE, RW, MAP_SHARED, fd, 0);
+    volatile char *private = mmap(NULL, 16 * PAGE, RW, MAP_PRIVATE, fd, 0);
+    struct stat st;
+    char byte = 1;
+
+    EXPECT_EQ(0, ftruncate(fd, 16 * PAGE));
+    EXPECT_EQ(0, fallocate(fd, 0, 2 * PAGE, 8 * PAGE));
+    EXPECT_EQ(0, fstat(fd, &st));
+    EXPECT_EQ((long)(8 * PAGE / 512), st.st_blocks);
+    EXPECT_ERRNO(ENXIO, lseek(fd, 0, SEEK_DATA));
+    EXPECT_EQ(2 * PAGE, lseek(fd, 2 * PAGE, SEEK_HOLE));
+    EXPECT_EQ(1, pread(fd, &byte, 1, 3 * PAGE));
+    EXPECT_EQ(0, byte);
+    EXPECT_ERRNO(ENXIO, lseek(fd, 0, SEEK_DATA));
+    EXPECT_FALSE(is_in_memory((char *)p + 3 * PAGE));
+
+    EXPECT_EQ(1, pwrite(fd, "x", 1, 4 * PAGE + 9));
+    EXPECT_EQ(4 * PAGE, lseek(fd, 0, SEEK_DATA));
+    EXPECT_EQ(5 * PAGE, lseek(fd, 4 * PAGE, SEEK_HOLE));
+    EXPECT_TRUE(is_in_memory((char *)p + 4 * PAGE));
+    /* What is not used yet does not come along with what is read beside it. */
+    byte = p[6 * PAGE];
+    EXPECT_EQ(0, byte);
+    EXPECT_EQ(6 * PAGE, lseek(fd, 5 * PAGE, SEEK_DATA));
+    EXPECT_EQ(7 * PAGE, lseek(fd, 6 * PAGE, SEEK_HOLE));
+    EXPECT_FALSE(is_in_memory((char *)p + 7 * PAGE));
+    byte = private[2 * PAGE];
+    EXPECT_EQ(2 * PAGE, lseek(fd, 0, SEEK_DATA));
+    private[9 * PAGE] = 1;
+    EXPECT_EQ(9 * PAGE, lseek(fd, 7 * PAGE, SEEK_DATA));
+    EXPECT_EQ(0, p[9 * PAGE]);
+
+    /* A second allocation makes what the first one left data, a punched hole is one again. */
+    EXPECT_EQ(0, fallocate(fd, 0, 7 * PAGE, 4 * PAGE));
+    EXPECT_EQ(6 * PAGE, lseek(fd, 6 * PAGE, SEEK_DATA));
+    EXPECT_EQ(10 * PAGE, lseek(fd, 6 * PAGE, SEEK_HOLE));
+    EXPECT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 6 * PAGE, 2 * PAGE));
+    EXPECT_EQ(8 * PAGE, lseek(fd, 6 * PAGE, SEEK_DATA));
+    EXPECT_EQ(0, ftruncate(fd, 3 * PAGE));
+    EXPECT_EQ(3 * PAGE, lseek(fd, 2 * PAGE, SEEK_HOLE));
+    munmap((char *)p, 16 * PAGE);
+    munmap((char *)private, 16 * PAGE);
+    close(fd);
+}
+
+TEST(what_is_allocated_is_a_hole_until_it_is_used)
+{
+    check_allocated_holes(new_file(0));
+    check_allocated_holes(new_memfd(0));
+}
+
 /* --- settings --------------------------------------------------------------------------------- */
 
 static int set(const char *name, const char *value)

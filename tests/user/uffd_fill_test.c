@@ -309,6 +309,28 @@ TEST(each_combination_of_modes_asks_about_its_own)
     }
 }
 
+/* For a pager it is there as soon as it is allocated, used or not. */
+TEST(an_allocated_page_is_a_minor_fault)
+{
+    int fd = uffd_open(0, UFFD_FEATURE_MINOR_SHMEM);
+    struct region r = region_make(SHMEM_SHARED, 3);
+    char *from = map_anonymous(1);
+
+    EXPECT_EQ(0, fallocate(r.fd, 0, 0, (off_t)(3 * PAGE)));
+    EXPECT_EQ(0, uffd_register(fd, r.p, 3, MINOR | MISSING));
+    EXPECT_EQ(-EEXIST, uffd_copy(fd, r.p, from, 1, 0));
+    EXPECT_EQ(0, uffd_continue(fd, r.p, 1, 0));
+    EXPECT_EQ(0, r.p[0]);
+    EXPECT_EQ(0, lseek(r.fd, 0, SEEK_DATA));
+    EXPECT_EQ((long)PAGE, (long)lseek(r.fd, 0, SEEK_HOLE));
+    EXPECT_EQ(0, uffd_unregister(fd, r.p, 3));
+    EXPECT_EQ(0, uffd_register(fd, r.p, 3, MISSING));
+    EXPECT_EQ(0, r.p[PAGE]);
+    EXPECT_EQ((long)(2 * PAGE), (long)lseek(r.fd, 0, SEEK_HOLE));
+    close(fd);
+    region_drop(&r);
+}
+
 TEST(a_minor_fault_is_not_answered_by_new_pages)
 {
     for (int memory = SHMEM_PRIVATE; memory < NR_MEMORIES; memory++) {

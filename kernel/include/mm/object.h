@@ -45,9 +45,10 @@ enum object_promise {
 
 /** What object_get_page() does about a hole. */
 enum object_get_mode {
-    OBJECT_FIND,   /* -ENOENT */
-    OBJECT_NEED,   /* the same, but -EINPROGRESS if a pager has what belongs there */
-    OBJECT_CREATE, /* fill it with a zeroed page, if this kind of object makes pages by itself */
+    OBJECT_FIND,   /* -ENOENT; a page that is only reserved is found, and stays so */
+    OBJECT_USE,    /* -ENOENT; such a page is used from here on, and owned */
+    OBJECT_NEED,   /* as OBJECT_FIND, but -EINPROGRESS if a pager has what belongs there */
+    OBJECT_CREATE, /* as OBJECT_USE, but a zeroed page, if this kind of object makes pages itself */
 };
 
 /** What became of a fault that an object's own handler copies for (rules N2 to N4). */
@@ -78,8 +79,10 @@ struct object_ops {
     /** get_page with OBJECT_CREATE that goes beyond the size, for a writer; -ENOSPC if it cannot.
      */
     int (*grow_page)(struct vm_object *object, u64 index, struct page **out);
-    /** The first index at or above *index that has a page. Object lock held. */
-    bool (*next_page)(struct vm_object *object, u64 *index);
+    /** grow_page for fallocate(2): a new page is only reserved. NULL: grow_page. */
+    int (*reserve_page)(struct vm_object *object, u64 index, struct page **out);
+    /** The first index at or above *index that has a page which is used. Object lock held. */
+    bool (*next_data)(struct vm_object *object, u64 *index);
     /** As shmem_disown_pages(). */
     void (*disown_pages)(struct vm_object *object, u64 first, u64 end, struct list_node *removed);
     /** Free what the object has; nobody refers to it any more. */

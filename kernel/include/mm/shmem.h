@@ -28,8 +28,8 @@ int MUST_CHECK shmem_find_page(struct vm_object *object, u64 index, struct page 
 /** shmem_peek_pages() - object_ops.peek_pages for objects with their pages in the tree. */
 void shmem_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages);
 
-/** shmem_next_page() - object_ops.next_page for objects with their pages in the tree. */
-bool shmem_next_page(struct vm_object *object, u64 *index);
+/** shmem_next_data() - object_ops.next_data for objects with their pages in the tree. */
+bool shmem_next_data(struct vm_object *object, u64 *index);
 
 enum object_zap { OBJECT_ZAP_ALL, OBJECT_ZAP_FILE_PAGES };
 
