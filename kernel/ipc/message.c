@@ -238,10 +238,15 @@ static void sender_fill(struct message *msg, const struct connection *conn)
     sender->umask = process->fs == NULL ? 0 : READ_ONCE(process->fs->umask);
     if ((conn->flags & CB_CONN_TTY) || msg->op == CB_OP_OPEN || msg->op == CB_OP_IOCTL ||
         msg->op >= CB_OP_USER) {
-        sender->pgid = process_pgid(process);
-        sender->sid = process_sid(process);
+        struct process_job job = process_job(process);
+
+        sender->pgid = job.pgid;
+        sender->sid = job.sid;
         if (sender->sid == sender->pid) {
             sender->flags |= CB_SENDER_SESSION_LEADER;
+        }
+        if (job.has_no_tty) {
+            sender->flags |= CB_SENDER_NO_TTY;
         }
     }
     if (conn->flags & CB_CONN_TTY) {

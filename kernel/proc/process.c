@@ -107,6 +107,7 @@ void process_link_locked(struct process *process, struct process *parent)
     list_add_tail(&parent->children, &process->sibling);
     group_join_locked(parent->group, process);
     session_join_locked(parent->session, process);
+    process->tty_generation = parent->tty_generation;
 }
 
 void process_release_locked(struct process *process)

@@ -75,6 +75,7 @@ s64 session_create(void)
         session_leave_locked(process);
         group_join_locked(process->pid_ref, process);
         session_join_locked(session, process);
+        process->tty_generation = 0;
         session = NULL;
         result = process->pid;
     }
@@ -232,12 +233,42 @@ int session_set_tty(s32 sid, s32 fg_pgid, u32 tty_nr)
     struct pid *entry = pid_find_locked(sid);
 
     if (entry != NULL && entry->session != NULL) {
-        entry->session->tty_nr = tty_nr;
-        entry->session->foreground_pgid = tty_nr != 0 ? fg_pgid : 0;
+        struct session *session = entry->session;
+
+        if (session->tty_nr == 0 && tty_nr != 0 && session->leader != NULL) {
+            session->tty_generation++;
+            session->leader->tty_generation = session->tty_generation;
+        }
+        session->tty_nr = tty_nr;
+        session->foreground_pgid = tty_nr != 0 ? fg_pgid : 0;
         result = 0;
     }
     spin_unlock(&process_tree_lock);
     return result;
+}
+
+int process_leave_tty(s32 pid)
+{
+    int result = -ESRCH;
+
+    spin_lock(&process_tree_lock);
+    const struct pid *entry = pid_find_locked(pid);
+
+    if (entry != NULL && entry->process != NULL) {
+        entry->process->tty_generation = 0;
+        result = 0;
+    }
+    spin_unlock(&process_tree_lock);
+    return result;
+}
+
+/* Is its session's terminal the process's own? */
+static bool has_tty_locked(const struct process *process) REQUIRES(process_tree_lock)
+{
+    const struct session *session = process->session;
+
+    return session != NULL && session->tty_nr != 0 &&
+           session->tty_generation == process->tty_generation;
 }
 
 s32 process_pgid(const struct process *process)
@@ -263,13 +294,25 @@ void process_tty(const struct process *process, u32 *tty_nr, s32 *foreground_pgi
     *tty_nr = 0;
     *foreground_pgid = -1;
     spin_lock(&process_tree_lock);
-    const struct session *session = process->session;
-
-    if (session != NULL && session->tty_nr != 0) {
-        *tty_nr = session->tty_nr;
-        *foreground_pgid = session->foreground_pgid;
+    if (has_tty_locked(process)) {
+        *tty_nr = process->session->tty_nr;
+        *foreground_pgid = process->session->foreground_pgid;
     }
     spin_unlock(&process_tree_lock);
+}
+
+struct process_job process_job(const struct process *process)
+{
+    struct process_job job = {0};
+
+    spin_lock(&process_tree_lock);
+    if (process->session != NULL) {
+        job.pgid = process->group->nr;
+        job.sid = process->session->pid->nr;
+        job.has_no_tty = process->session->tty_nr != 0 && !has_tty_locked(process);
+    }
+    spin_unlock(&process_tree_lock);
+    return job;
 }
 
 bool process_is_session_leader(const struct process *process)
@@ -293,9 +336,8 @@ bool process_is_orphaned_group(const struct process *process)
 bool session_foreground(const struct process *process)
 {
     spin_lock(&process_tree_lock);
-    const struct session *session = process->session;
     bool is_in_front =
-        session != NULL && session->tty_nr != 0 && session->foreground_pgid == process->group->nr;
+        has_tty_locked(process) && process->session->foreground_pgid == process->group->nr;
 
     spin_unlock(&process_tree_lock);
     return is_in_front;

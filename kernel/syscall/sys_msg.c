@@ -501,6 +501,11 @@ long sys_session_tty(s32 sid, s32 fg_pgid, u32 tty_nr)
     return session_set_tty(sid, fg_pgid, tty_nr);
 }
 
+long sys_leave_tty(s32 pid)
+{
+    return current_process()->cred.euid != 0 ? -EPERM : process_leave_tty(pid);
+}
+
 long sys_conn_cookie(s32 port_fd, s32 conn_fd, u64 cookie_out)
 {
     struct fd_ref ref;

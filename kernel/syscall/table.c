@@ -265,6 +265,7 @@ static const struct syscall_entry table[] = {
     [1036] = CALL(conn_cookie),
     [1037] = CALL(kernel_file),
     [1038] = CALL(pager_create),
+    [1039] = CALL(leave_tty),
 };
 
 #define NR_UNKNOWN_LOGGED 1024

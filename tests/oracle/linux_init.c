@@ -23,9 +23,10 @@ static void mount_or_complain(const char *source, const char *target, const char
     }
 }
 
+/* As on Cowbell: what is opened as the console outlives a hangup of the line below. */
 static void open_console(void)
 {
-    int fd = open("/dev/ttyS0", O_RDWR);
+    int fd = open("/dev/console", O_RDWR);
 
     if (fd < 0) {
         return;

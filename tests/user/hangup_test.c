@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #define UTEST_SUITE "hangup"
 #include "utest.h"
-#include "cowbell.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -119,9 +118,8 @@ static void just_end(int tty, pid_t child)
     (void)child;
 }
 
-TEST(cowbell_the_leaders_end_hangs_up)
+TEST(the_leaders_end_hangs_up)
 {
-    need_cowbell();
     run_session(just_end);
     EXPECT_EQ(1, told->nr_done);
     EXPECT_EQ(1, told->nr_hup);
@@ -152,9 +150,8 @@ static void give_up(int tty, pid_t child)
     waitpid(child, NULL, 0);
 }
 
-TEST(cowbell_a_leader_that_gives_up_tells_the_foreground)
+TEST(a_leader_that_gives_up_tells_the_foreground)
 {
-    need_cowbell();
     run_session(give_up);
     EXPECT_EQ(1, told->nr_hup);
     EXPECT_EQ(1, told->nr_cont);
@@ -163,12 +160,48 @@ TEST(cowbell_a_leader_that_gives_up_tells_the_foreground)
 }
 
 /* Whoever opens the terminal afterwards has it whole. */
-TEST(cowbell_the_terminal_is_free_afterwards)
+TEST(the_terminal_is_free_afterwards)
 {
-    need_cowbell();
     run_session(just_end);
     run_session(just_end);
     EXPECT_EQ(1, told->nr_done);
+}
+
+/* The leader gives the terminal up and takes it again: for itself and who is born afterwards. */
+static void give_up_and_take(int tty, pid_t child)
+{
+    int gate[2];
+    int status;
+    pid_t older;
+    char byte;
+
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    signal(SIGTTOU, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    told->leader_errors += tcsetpgrp(tty, getpgrp()) != 0 || pipe(gate) != 0;
+    older = fork();
+    if (older == 0) {
+        close(gate[1]);
+        _exit(read(gate[0], &byte, 1) == 0 && open("/dev/tty", O_RDWR) < 0 ? errno : 0);
+    }
+    told->leader_errors += ioctl(tty, TIOCNOTTY) != 0;
+    told->leader_errors += ioctl(tty, TIOCSCTTY, 0) != 0;
+    told->leader_errors += tcgetpgrp(tty) != getpgrp();
+    if (fork() == 0) {
+        _exit(open("/dev/tty", O_RDWR) < 0);
+    }
+    waitpid(-1, &status, 0);
+    told->leader_errors += status != 0;
+    close(gate[1]);
+    waitpid(older, &status, 0);
+    told->leader_errors += WEXITSTATUS(status) != ENXIO;
+}
+
+TEST(a_terminal_taken_again_is_not_that_of_older_children)
+{
+    run_session(give_up_and_take);
+    EXPECT_EQ(0, told->nr_done);
 }
 
 /* --- orphaned groups

@@ -298,4 +298,79 @@ TEST(other_sessions_do_not_control_it)
     EXPECT_EQ(0, wait_for(pid));
 }
 
+static int nr_stops;
+
+static void count_stop(int signal)
+{
+    (void)signal;
+    nr_stops++;
+}
+
+/* A child's look at the terminal of its own. Return: its wait status, 0 if it has got one. */
+static int status_of_own(int gate)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        char byte;
+
+        _exit(read(gate, &byte, 1) != 0 || open("/dev/tty", O_RDWR) < 0);
+    }
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+/* Which terminal /proc tells of, and its foreground group. */
+static void expect_no_terminal(void)
+{
+    FILE *file = fopen("/proc/self/stat", "r");
+    int tty_nr = -1;
+    int group = 0;
+
+    ASSERT_TRUE(file != NULL);
+    EXPECT_EQ(2, fscanf(file, "%*d %*s %*c %*d %*d %*d %d %d", &tty_nr, &group));
+    EXPECT_EQ(0, tty_nr);
+    EXPECT_EQ(-1, group);
+    fclose(file);
+}
+
+/* Who leads no session gives the terminal up for itself and its children to come. */
+TEST(a_process_gives_its_terminal_up_alone)
+{
+    struct termios termios;
+    int gate[2];
+    int status = -1;
+    pid_t older;
+
+    tty = open("/dev/tty", O_RDWR);
+    if (tty < 0) {
+        SKIP("no controlling terminal");
+    }
+    ASSERT_EQ(0, pipe(gate));
+    older = fork();
+    if (older == 0) {
+        close(gate[1]);
+        _exit(WEXITSTATUS(status_of_own(gate[0])));
+    }
+    EXPECT_EQ(0, ioctl(tty, TIOCNOTTY));
+    EXPECT_ERRNO(ENOTTY, ioctl(tty, TIOCNOTTY));
+    EXPECT_ERRNO(ENXIO, open("/dev/tty", O_RDWR));
+    EXPECT_ERRNO(ENOTTY, tcgetpgrp(tty));
+    EXPECT_ERRNO(ENOTTY, tcgetsid(tty));
+    EXPECT_ERRNO(ENOTTY, tcsetpgrp(tty, getpgrp()));
+    EXPECT_ERRNO(EPERM, ioctl(tty, TIOCSCTTY, 0));
+    expect_no_terminal();
+    close(gate[1]);
+    EXPECT_EQ(1, WEXITSTATUS(status_of_own(gate[0])));
+    EXPECT_EQ(older, waitpid(older, &status, 0));
+    EXPECT_EQ(0, status);
+    /* It is a terminal like any other now: nobody stops who changes it. */
+    signal(SIGTTOU, count_stop);
+    EXPECT_EQ(0, setpgid(0, 0));
+    EXPECT_EQ(0, tcgetattr(tty, &termios));
+    EXPECT_EQ(0, tcsetattr(tty, TCSANOW, &termios));
+    EXPECT_EQ(0, nr_stops);
+}
+
 UTEST_MAIN

@@ -74,6 +74,11 @@ int cb_session_tty(int sid, int fg_pgid, int tty_nr)
                      (uint64_t)(int64_t)tty_nr, 0, 0);
 }
 
+int cb_leave_tty(int pid)
+{
+    return (int)call(CB_SYS_LEAVE_TTY, (uint64_t)(int64_t)pid, 0, 0, 0, 0);
+}
+
 int cb_kernel_file(enum cb_kernel_file kind, int pid, unsigned flags)
 {
     return (int)call(CB_SYS_KERNEL_FILE, kind, (uint64_t)(int64_t)pid, flags, 0, 0);

@@ -47,6 +47,9 @@ long cb_kinfo(enum cb_kinfo_kind kind, int pid, void *buf, size_t len);
 /** cb_session_tty() - tell the kernel a session's terminal and its foreground group. */
 int cb_session_tty(int sid, int fg_pgid, int tty_nr);
 
+/** cb_leave_tty() - tell the kernel that a process has given its session's terminal up. */
+int cb_leave_tty(int pid);
+
 /**
  * cb_kernel_file() - open a file that the kernel is behind, to pass it on.
  * @pid:   the process it is about, or 0

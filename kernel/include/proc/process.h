@@ -55,6 +55,7 @@ struct session {
     u32 nr_members;         /* processes, zombies included */
     struct process *leader; /* NULL once the leader has exited */
     u32 tty_nr;             /* device number of the controlling terminal, 0 for none */
+    u32 tty_generation;     /* counts the terminals that it took; the first one is 1 */
     s32 foreground_pgid;    /* as the console server last said */
 };
 
@@ -102,6 +103,7 @@ struct process {
     struct pid *group;           /* [T] */
     struct list_node group_link; /* [T] */
     struct session *session;     /* [T] */
+    u32 tty_generation;          /* [T] that of the session: its terminal is the process's too */
     bool has_execed;             /* [T] setpgid() by the parent is over */
     bool is_subreaper;           /* [T] */
     bool has_subreaper_above;    /* [T] some ancestor is a subreaper */
@@ -247,17 +249,37 @@ s32 process_pgid(const struct process *process);
 s32 process_sid(const struct process *process);
 s32 process_ppid(const struct process *process);
 
-/** process_tty() - controlling terminal and foreground group of @process's session. */
+/** process_tty() - controlling terminal of @process and its foreground group; 0 and -1: none. */
 void process_tty(const struct process *process, u32 *tty_nr, s32 *foreground_pgid);
 
 /** process_is_session_leader() - does @process lead its session? Takes the tree lock. */
 bool process_is_session_leader(const struct process *process);
 
+/** What a server is told of a process for job control. */
+struct process_job {
+    s32 pgid;
+    s32 sid;
+    bool has_no_tty; /* the terminal of its session is not its own */
+};
+
+/** process_job() - what @process belongs to at this moment. Takes the tree lock. */
+struct process_job process_job(const struct process *process);
+
+/**
+ * process_leave_tty() - the process with this id has no controlling terminal from here on, nor have
+ *                       children that it gets later.
+ *
+ * Context: thread; takes process_tree_lock.
+ * Return:  0 or -ESRCH.
+ */
+MUST_CHECK int process_leave_tty(s32 pid);
+
 /** process_is_orphaned_group() - has @process's group no parent outside it in its session? */
 bool process_is_orphaned_group(const struct process *process);
 
 /**
- * session_set_tty() - what the console server says about a session's terminal.
+ * session_set_tty() - what the console server says about a session's terminal. A session that had
+ *                     none takes it for its leader, and for children that the leader gets later.
  * @sid:     session id
  * @fg_pgid: foreground group, or 0
  * @tty_nr:  device number, or 0 to take the terminal away

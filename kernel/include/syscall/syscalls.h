@@ -288,5 +288,6 @@ long sys_session_tty(s32 sid, s32 fg_pgid, u32 tty_nr);
 long sys_conn_cookie(s32 port_fd, s32 conn_fd, u64 cookie_out);
 long sys_kernel_file(u32 kind, s32 pid, u32 flags);
 long sys_pager_create(s32 port_fd, u64 user_pager);
+long sys_leave_tty(s32 pid);
 
 #endif

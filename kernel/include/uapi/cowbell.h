@@ -53,6 +53,9 @@ enum cb_syscall {
      * pager of. Of its connection only PAGE_IN, WRITE_NOTIFY, WRITE_BACK and CLOSE come. When
      * memory is short, clean pages are forgotten and asked for again, until the first SUPPLY. */
     CB_SYS_PAGER_CREATE = 1038,
+    /* (pid) -> 0; user 0 only: its session's terminal is not the process's any more, nor that of
+     * its children to come */
+    CB_SYS_LEAVE_TTY = 1039,
     CB_SYS_END
 };
 
@@ -188,13 +191,14 @@ enum cb_sender_flags {
     CB_SENDER_TTOU_IGNORED = 2,
     CB_SENDER_ORPHANED_PGRP = 4, /* told only on connections with CB_CONN_TTY */
     CB_SENDER_SESSION_LEADER = 8,
+    CB_SENDER_NO_TTY = 16, /* its session has a terminal, which the sender gave up or never had */
 };
 
 struct cb_sender {
     int32_t pid;
     int32_t tid;
-    int32_t pgid; /* pgid, sid and CB_SENDER_SESSION_LEADER are told for OPEN, IOCTL, operations */
-    int32_t sid;  /* of user protocols, and everything on a CB_CONN_TTY connection; else 0 */
+    int32_t pgid; /* pgid, sid, CB_SENDER_SESSION_LEADER and _NO_TTY are told for OPEN, IOCTL, */
+    int32_t sid;  /* operations of user protocols, and all on CB_CONN_TTY connections; else 0 */
     uint32_t uid; /* file-system user and group; for ACCESS without AT_EACCESS the real ones */
     uint32_t gid;
     uint32_t umask;

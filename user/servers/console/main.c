@@ -86,7 +86,7 @@ static int64_t op_open(struct cb_request *request)
         return -ENXIO;
     }
     bool is_own = device->rdev == makedev(5, 0);
-    if (is_own && (tty.session == 0 || tty.session != sender->sid)) {
+    if (is_own && !tty_is_own(sender)) {
         return -ENXIO;
     }
     bool is_serial = device->rdev == makedev(CONSOLE_TTY_MAJOR, CONSOLE_TTY_MINOR);

@@ -119,6 +119,9 @@ enum tty_access {
     TTY_ACCESS_CHANGE, /* SIGTTOU */
 };
 
+/** tty_is_own() - is this the sender's controlling terminal? */
+bool tty_is_own(const struct cb_sender *sender);
+
 /**
  * tty_check_job() - may the sender use its controlling terminal now?
  * Return: 0, -EIO, or -CB_ERESTARTSYS with the signal sent.
@@ -131,7 +134,10 @@ void tty_signal_group(int32_t pgid, int signal);
 /** tty_acquire() - the terminal becomes that of the sender's session. 0 or -EPERM. */
 int tty_acquire(const struct cb_sender *sender, bool may_steal);
 
-/** tty_release() - the sender's session gives the terminal up. 0, -ENOTTY, -EPERM. */
+/**
+ * tty_release() - the sender gives its terminal up, for its whole session if it leads that.
+ * Return: 0, -ENOTTY (it has not got it).
+ */
 int tty_release(const struct cb_sender *sender);
 
 /** tty_set_foreground() - TIOCSPGRP. 0 or -errno. */

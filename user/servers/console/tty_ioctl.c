@@ -163,7 +163,7 @@ static int64_t set_termio(struct cb_request *request)
 
 static int64_t get_group(struct cb_request *request)
 {
-    if (tty.session == 0 || tty.session != request->msg->sender.sid) {
+    if (!tty_is_own(&request->msg->sender)) {
         return -ENOTTY;
     }
     return give(request, &tty.foreground, sizeof(tty.foreground));
@@ -179,7 +179,7 @@ static int64_t set_group(struct cb_request *request)
 
 static int64_t get_session(struct cb_request *request)
 {
-    if (tty.session == 0 || tty.session != request->msg->sender.sid) {
+    if (!tty_is_own(&request->msg->sender)) {
         return -ENOTTY;
     }
     return give(request, &tty.session, sizeof(tty.session));

@@ -18,9 +18,10 @@ void tty_signal_group(int32_t pgid, int signal)
     kill(pgid == 1 ? 1 : -pgid, signal);
 }
 
-static bool is_controlling(const struct cb_sender *sender)
+bool tty_is_own(const struct cb_sender *sender)
 {
-    return tty.session != 0 && tty.session == sender->sid;
+    return tty.session != 0 && tty.session == sender->sid &&
+           (sender->flags & CB_SENDER_NO_TTY) == 0;
 }
 
 int tty_check_job(const struct cb_sender *sender, enum tty_access access)
@@ -28,7 +29,7 @@ int tty_check_job(const struct cb_sender *sender, enum tty_access access)
     bool reads = access == TTY_ACCESS_READ;
     uint32_t ignored = reads ? CB_SENDER_TTIN_IGNORED : CB_SENDER_TTOU_IGNORED;
 
-    if (!is_controlling(sender) || tty.foreground == 0 || tty.foreground == sender->pgid) {
+    if (!tty_is_own(sender) || tty.foreground == 0 || tty.foreground == sender->pgid) {
         return 0;
     }
     if ((sender->flags & ignored) != 0) {
@@ -113,7 +114,7 @@ int tty_acquire(const struct cb_sender *sender, bool may_steal)
 {
     bool is_leader = (sender->flags & CB_SENDER_SESSION_LEADER) != 0;
 
-    if (is_leader && is_controlling(sender)) {
+    if (is_leader && tty_is_own(sender)) {
         return 0;
     }
     if (!is_leader || (tty.session != 0 && !(may_steal && sender->uid == 0))) {
@@ -132,12 +133,11 @@ int tty_acquire(const struct cb_sender *sender, bool may_steal)
 
 int tty_release(const struct cb_sender *sender)
 {
-    if (!is_controlling(sender)) {
+    if (!tty_is_own(sender)) {
         return -ENOTTY;
     }
     if ((sender->flags & CB_SENDER_SESSION_LEADER) == 0) {
-        /* Sessions, not single processes, have a terminal here. */
-        return -EPERM;
+        return cb_leave_tty(sender->pid);
     }
     tty_end_session(TTY_TELL_FOREGROUND);
     return 0;
@@ -150,7 +150,7 @@ int tty_set_foreground(const struct cb_sender *sender, int32_t pgid)
     if (error != 0) {
         return error == -EIO ? -ENOTTY : error;
     }
-    if (!is_controlling(sender)) {
+    if (!tty_is_own(sender)) {
         return -ENOTTY;
     }
     if (pgid <= 0) {
