@@ -67,6 +67,7 @@ help:
 #:   make check [T='mm.fork*']   run every suite (host, kernel, user), or a selection
 #:   make check-kernel|check-host|check-user|check-shell      one kind of them
 #:   make oracle                 run the programs of tests/user on Linux too, and compare
+#:   make oracle PROG=./a.out    any static program, here and there, side by side (ARGS='...')
 #:   make kselftest [T=cow]      Linux's own mm selftests, here and on Linux, compared
 #:   make fuzz-diff [SEED= OPS=] random memory calls, the same on Linux, compared
 #:   make torture [SEED= TIME=60] random memory calls against a model of what memory must hold

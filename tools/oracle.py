@@ -8,6 +8,9 @@ A name may be a pattern, as of a shell.
 """
 import argparse
 import fnmatch
+import itertools
+import os
+import re
 import sys
 
 from runner import script_suites, user_suites
@@ -19,6 +22,8 @@ LINUX_APPEND = ("console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no5lvl 
                 "tsc_early_khz=2600000 rdinit=/init -- ")
 # Linux gives its first program 32 arguments at most.
 LINUX_MOST_PROGRAMS = 24
+RUN_PROGRAM = "/tests/run_program.sh"
+COLUMN_MOST = 100
 
 
 def linux_machine(bzimage, initrd):
@@ -89,17 +94,41 @@ def compare_scripts(report, args, scripts):
     report.finish(suite)
 
 
+def end_of(status, lines):
+    """How the program ended, from its status and the last lines, which time(1) wrote; and the rest."""
+    if status is None:
+        return "the guest ended before the program did", lines
+    killed = re.fullmatch(r"Command terminated by signal (\d+)", lines[-2]) if lines[1:] else None
+    lines, took = lines[:-1], lines[-1]
+    if killed:
+        return f"signal {killed.group(1)} after {took}", lines[:-1]
+    if lines and re.fullmatch(r"Command exited with non-zero status \d+", lines[-1]):
+        lines = lines[:-1]
+    return f"status {status} after {took}", lines
+
+
 def side_by_side(args):
     """Run one program of the user's on both systems and print what each said."""
-    words = [args.program, *args.arguments.split()]
-    here = user_suites.run_all(
-        user_suites.cowbell_machine(args.kernel, args.initrd, 2, "1G", False), [" ".join(words)])
-    there = user_suites.run_all(linux_machine(args.linux, args.linux_initrd), [" ".join(words)])
-    for title, results in (("Cowbell", here), ("Linux", there)):
-        print(f"--- {title}")
-        for _, status, lines in results.values():
-            print("\n".join(lines))
-            print(f"--- status {status}")
+    if "/" in args.program and not os.path.exists(args.program):
+        print(f"oracle: {args.program}: no such file")
+        return 1
+    words = f"{os.path.basename(args.program)} {args.arguments}".strip()
+    machines = [
+        Machine(smp=2, mem="1G", icount=False, kernel=args.kernel, initrd=args.initrd,
+                append=f"run={RUN_PROGRAM} {words}"),
+        Machine(smp=2, mem="1G", icount=False, kernel=args.linux, initrd=args.linux_initrd,
+                append=f"{LINUX_APPEND}{RUN_PROGRAM} {words}")]
+    sides = []
+    for machine in machines:
+        results, _ = user_suites.run_guest(machine, [words])
+        _, status, lines = next(iter(results.values()), (None, None, []))
+        sides.append(end_of(status, lines))
+    (our_end, ours), (linux_end, linux) = sides
+    width = min(max([len(line) for line in [*ours, our_end]]), COLUMN_MOST)
+    print(f"{'Cowbell':{width}} | Linux 6.12")
+    for left, right in [*itertools.zip_longest(ours, linux, fillvalue=""), (our_end, linux_end)]:
+        print(f"{left:{width}} {'|' if left == right else '!'} {right}")
+    return 0
 
 
 def main():

@@ -42,13 +42,19 @@ check-user: check-build
 check-shell: check-build iso
 	$(Q)python3 tools/check.py $(CHECK_ARGS) --only shell boot
 
+# With PROG the guests hold that program as well, and Cowbell is the one without debugging checks.
+ORACLE_KERNEL = $(O)/$(if $(PROG),kernel,test-kernel)/kernel.elf
+ORACLE_INITRD = $(O)/initrd-$(if $(PROG),program,test).cpio
+ORACLE_LINUX_INITRD = $(O)/initrd-$(if $(PROG),program-)linux.cpio
+
 .PHONY: oracle
 oracle:
 	$(Q)tools/setup.sh oracle
-	$(Q)$(MAKE) --no-print-directory check-build $(O)/initrd-linux.cpio $(O)/oracle/vmlinuz-6.12
-	$(Q)python3 tools/oracle.py --select '$(T)' --kernel $(O)/test-kernel/kernel.elf \
-	    --initrd $(O)/initrd-test.cpio --linux $(O)/oracle/vmlinuz-6.12 \
-	    --linux-initrd $(O)/initrd-linux.cpio --programs $(USER_TEST_NAMES) \
+	$(Q)$(MAKE) --no-print-directory check-build $(ORACLE_KERNEL) $(ORACLE_INITRD) \
+	    $(ORACLE_LINUX_INITRD) $(O)/oracle/vmlinuz-6.12
+	$(Q)python3 tools/oracle.py --select '$(T)' --kernel $(ORACLE_KERNEL) \
+	    --initrd $(ORACLE_INITRD) --linux $(O)/oracle/vmlinuz-6.12 \
+	    --linux-initrd $(ORACLE_LINUX_INITRD) --programs $(USER_TEST_NAMES) \
 	    $(if $(RECORD),--record) $(if $(PROG),--program '$(PROG)' --arguments '$(ARGS)')
 
 $(O)/oracle/vmlinuz-%: tools/fetch_linux.sh

@@ -51,6 +51,9 @@ PACK_SCALE = tests/run.sh=tests/user/run.sh:755 \
     $(foreach t,$(USER_SCALE_NAMES),tests/$(t)=$(O)/user/$(t):755)
 PACK_BENCH = tests/bench=$(O)/user/bench:755
 PACK_LINUX = init=$(O)/user/linux_init:755
+# A program of the user's, in front of the tests in case it has the name of one.
+PACK_PROG = tests/run_program.sh=tests/oracle/run_program.sh:755 \
+    $(if $(wildcard $(PROG)),tests/$(notdir $(PROG))=$(PROG):755)
 
 SERVER_PROGRAMS := $(patsubst %,$(O)/user/%,$(USER_PROGS))
 TEST_PROGRAMS := $(patsubst %,$(O)/user/%,$(USER_TEST_NAMES) $(USER_HOG_NAMES))
@@ -71,6 +74,10 @@ $(O)/initrd-scale.cpio: $(SERVER_PROGRAMS) $(patsubst %,$(O)/user/%,$(USER_SCALE
 	$(call make_initrd,$(PACK_SERVERS) $(PACK_SCALE))
 $(O)/initrd-linux.cpio: $(TEST_PROGRAMS) $(USER_TEST_SCRIPTS) tests/user/run.sh $(O)/user/linux_init $(INITRD_SOURCES)
 	$(call make_initrd,$(PACK_LINUX) $(PACK_TESTS))
+$(O)/initrd-program.cpio: $(O)/initrd-test.cpio FORCE
+	$(call make_initrd,$(PACK_SERVERS) $(PACK_PROG) $(PACK_TESTS))
+$(O)/initrd-program-linux.cpio: $(O)/initrd-linux.cpio FORCE
+	$(call make_initrd,$(PACK_LINUX) $(PACK_PROG) $(PACK_TESTS))
 $(O)/initrd-bench.cpio: $(SERVER_PROGRAMS) $(O)/user/bench $(INITRD_SOURCES)
 	$(call make_initrd,$(PACK_SERVERS) $(PACK_BENCH))
 $(O)/initrd-bench-linux.cpio: $(O)/user/bench $(O)/user/linux_init $(INITRD_SOURCES)
