@@ -26,7 +26,10 @@
 #define IDLE_MAX              64UL
 
 _Static_assert(NR_SLOTS *SLOT_SIZE <= VMAP_SIZE, "the slots fit into the vmap area");
-_Static_assert(SLOT_SIZE == 32 * KIB, "the shadow of a slot is one page");
+_Static_assert(!KASAN_ENABLED || SLOT_SIZE == 32 * KIB, "the shadow of a slot is one page");
+
+/* What debug builds fill a stack with when it is given out. */
+#define STACK_PAINT 0x6b73746b6b73746bUL
 
 static struct spinlock vmap_lock = SPINLOCK_INIT(RANK_VMAP);
 static BITMAP(used_slots, NR_SLOTS); /* [vmap_lock] */
@@ -35,6 +38,7 @@ static void *idle[IDLE_MAX];         /* [vmap_lock] mapped stacks that nobody us
 static u32 nr_idle;                  /* [vmap_lock] */
 static u32 idle_max;                 /* [I] */
 
+static void *get_stack(void);
 static void *take_idle(void);
 static bool keep_idle(void *stack);
 static bool take_slot(size_t *slot);
@@ -59,12 +63,24 @@ void vmap_init(void)
 
 void *vmap_alloc_stack(void)
 {
-    size_t slot;
-
     if (DEBUG_ENABLED && fail_inject_should_fail()) {
         return NULL;
     }
+    void *stack = get_stack();
+
+    if (DEBUG_ENABLED && stack != NULL) {
+        for (u64 *word = stack; (u64)word < (u64)stack + KSTACK_SIZE; word++) {
+            *word = STACK_PAINT;
+        }
+    }
+    return stack;
+}
+
+static void *get_stack(void)
+{
     void *stack = take_idle();
+    size_t slot;
+
     if (stack != NULL) {
         return stack;
     }
@@ -88,6 +104,18 @@ void vmap_free_stack(void *stack)
     }
     unmap_stack((u64)stack, STACK_PAGES);
     put_slot(slot_of((u64)stack));
+}
+
+/* Its owner may be at work on another CPU: what is above the paint does not matter. */
+u32 vmap_stack_used(const void *stack)
+{
+    const u64 *word = stack;
+    u64 end = (u64)stack + KSTACK_SIZE;
+
+    while ((u64)word < end && READ_ONCE(*word) == STACK_PAINT) {
+        word++;
+    }
+    return (u32)(end - (u64)word);
 }
 
 static bool is_used_slot(u64 addr)

@@ -17,7 +17,7 @@
 #include <proc/clock.h>
 #include <proc/thread.h>
 
-/* A kernel stack is four pages; an eighth of memory may become stacks. */
+/* A kernel stack is two pages; a sixteenth of memory may become stacks. */
 #define PAGES_PER_THREAD 32
 #define MIN_MAX_THREADS  64
 

@@ -7,6 +7,7 @@
 #include <proc/thread.h>
 
 #include <debug/lockdep.h>
+#include <debug/panic.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -22,6 +23,9 @@ static struct spinlock all_threads_lock = SPINLOCK_INIT(RANK_THREAD_LIST);
 static struct list_node all_threads = LIST_INIT(all_threads);
 static struct wait_queue join_queue = WAIT_QUEUE_INIT(join_queue);
 static struct thread idle_threads[MAX_CPUS];
+static u32 deepest_stack; /* [all_threads_lock] */
+
+static void note_stack(const struct thread *thread) REQUIRES(all_threads_lock);
 
 void thread_init(void)
 {
@@ -79,6 +83,9 @@ static void thread_free(struct thread *thread)
     u64 flags = spin_lock_irqsave(&all_threads_lock);
 
     list_del(&thread->all_link);
+    if (DEBUG_ENABLED) {
+        note_stack(thread);
+    }
     spin_unlock_irqrestore(&all_threads_lock, flags);
     arch_thread_fpu_free(&thread->arch);
     vmap_free_stack(thread->kstack);
@@ -211,6 +218,37 @@ void thread_for_each(bool (*fn)(struct thread *thread, void *arg), void *arg)
         }
     }
     spin_unlock_irqrestore(&all_threads_lock, flags);
+}
+
+/* --- how deep kernel stacks get --------------------------------------------------------------- */
+
+static void note_stack(const struct thread *thread)
+{
+    u32 used = vmap_stack_used(thread->kstack);
+
+    if (used > KSTACK_SIZE / 2) {
+        panic("thread \"%s\" has used %u bytes of its kernel stack, more than half of it",
+              thread->comm, used);
+    }
+    deepest_stack = max(deepest_stack, used);
+}
+
+static bool visit_stack(struct thread *thread, void *unused) REQUIRES(all_threads_lock)
+{
+    note_stack(thread);
+    return true;
+}
+
+void thread_verify_stacks(void)
+{
+    if (DEBUG_ENABLED) {
+        thread_for_each(visit_stack, NULL);
+    }
+}
+
+u32 thread_deepest_stack(void)
+{
+    return READ_ONCE(deepest_stack);
 }
 
 char thread_state_letter(const struct thread *thread)

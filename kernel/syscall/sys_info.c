@@ -242,6 +242,7 @@ static s64 kinfo_verify(void)
         return -EPERM;
     }
     mm_verify_all();
+    thread_verify_stacks();
     return 0;
 }
 

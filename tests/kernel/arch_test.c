@@ -27,6 +27,20 @@ static u64 map_page_before_hole(void)
     return addr + PAGE_SIZE;
 }
 
+/* Pushes frames until there is no stack; the sanitizer would speak first. */
+static NOINLINE NO_SANITIZE_ADDRESS u64 recurse(u64 depth)
+{
+    volatile u64 here = depth; /* read after the call, which therefore needs a frame of its own */
+
+    return (here == U64_MAX ? 0 : recurse(depth + 1)) + here;
+}
+
+TEST(arch, stack_overflow_is_a_named_panic)
+{
+    ktest_expect_panic("a kernel stack overflows");
+    EXPECT_NE(0, recurse(0));
+}
+
 TEST(arch, user_copy_tells_exactly_what_is_missing)
 {
     static char bytes[64];

@@ -22,6 +22,7 @@
 #include <mm/mm.h>
 #include <mm/slab.h>
 #include <mm/verify.h>
+#include <mm/vmap.h>
 #include <proc/clock.h>
 #include <proc/sched.h>
 #include <proc/thread.h>
@@ -49,6 +50,7 @@ static struct {
     u32 nr_checks;     /* [x] checks made by the running test, from any of its threads */
     u32 nr_failures;   /* [x] */
     bool is_injecting; /* [t] of the test's thread */
+    bool expects_panic;
     struct timer limit;
     u64 cache_usage[MAX_CACHES]; /* objects in use before the test, by cache */
     u32 nr_caches;
@@ -139,6 +141,12 @@ const struct ktest *ktest_current(void)
 u32 ktest_nr_failures(void)
 {
     return READ_ONCE(run.nr_failures);
+}
+
+void ktest_expect_panic(const char *text)
+{
+    run.expects_panic = true;
+    printk("# expects panic: %s\n", text);
 }
 
 bool ktest_alloc_failed(void)
@@ -279,6 +287,7 @@ static bool run_test(const struct ktest *test)
     run.test = test;
     run.nr_checks = 0;
     run.nr_failures = 0;
+    run.expects_panic = false;
     timer_start(&run.limit, clock_monotonic_ns() + ktest_patience_ns(test->limit_ns));
     thread = thread_create_kernel(test_thread, NULL, "ktest");
     if (thread == NULL) {
@@ -286,12 +295,16 @@ static bool run_test(const struct ktest *test)
     }
     thread_join_kernel(thread);
     timer_cancel(&run.limit);
-    if (run.nr_checks == 0) {
+    if (run.expects_panic) {
+        note_failure(test->file, test->line);
+        printk("the kernel did not panic\n");
+    } else if (run.nr_checks == 0) {
         note_failure(test->file, test->line);
         printk("the test checked nothing\n");
     }
     check_inventory(test, before);
     mm_verify_all();
+    thread_verify_stacks();
     return run.nr_failures == 0;
 }
 
@@ -352,6 +365,8 @@ NORETURN void ktest_main(void)
         printk("%s %u %s.%s # %llu us\n", is_ok ? "ok" : "not ok", number, test->suite, test->name,
                (unsigned long long)((clock_monotonic_ns() - started) / 1000));
     }
+    printk("# kernel stacks: at most %u of %u bytes used\n", thread_deepest_stack(),
+           (u32)KSTACK_SIZE);
     printk("# end\n");
     platform_exit_debug(nr_failed == 0 ? DEBUG_EXIT_OK : DEBUG_EXIT_FAILED);
 }

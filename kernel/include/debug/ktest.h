@@ -79,6 +79,12 @@ struct ktest {
 bool ktest_alloc_failed(void);
 
 /**
+ * ktest_expect_panic() - from here on the test passes by a panic whose text begins with @text, and
+ * not otherwise. What runs the guest compares; it goes on with the next test in another guest.
+ */
+void ktest_expect_panic(const char *text);
+
+/**
  * ktest_patience_ns() - how long to wait for what takes @ns where time counts instructions.
  *
  * Longer where it does not: a loaded host takes the CPU away while the guest's clock goes on.

@@ -231,6 +231,16 @@ void thread_set_name(struct thread *thread, const char *name);
 /** thread_for_each() - call @fn for every thread, kernel threads too, until it returns false. */
 void thread_for_each(bool (*fn)(struct thread *thread, void *arg), void *arg);
 
+/**
+ * thread_verify_stacks() - check that no thread has used more than half of its kernel stack.
+ *
+ * What no suite reaches then has as much again. Debug builds only; a thread's end checks it too.
+ */
+void thread_verify_stacks(void);
+
+/** thread_deepest_stack() - the most that a thread has used by its end or by the last check. */
+u32 thread_deepest_stack(void);
+
 /** thread_state_letter() - as /proc shows it: R, S, D, T, Z. */
 char thread_state_letter(const struct thread *thread);
 
