@@ -70,23 +70,13 @@ static int clone_check(const struct clone_request *request)
 static int clone_sighand(struct process *child, struct process *parent, u64 flags)
 {
     if ((flags & CLONE_SIGHAND) != 0) {
-        sighand_get(parent->sighand);
-        child->sighand = parent->sighand;
-        return 0;
+        child->sighand = sighand_share(parent);
+    } else if ((flags & CLONE_CLEAR_SIGHAND) != 0) {
+        child->sighand = sighand_fork_cleared(parent);
+    } else {
+        child->sighand = sighand_fork(parent);
     }
-    child->sighand = sighand_create(parent->sighand);
-    if (child->sighand == NULL) {
-        return -ENOMEM;
-    }
-    if ((flags & CLONE_CLEAR_SIGHAND) != 0) {
-        for (int i = 0; i < NSIG; i++) {
-            struct signal_action *action = &child->sighand->actions[i];
-            bool is_ignored = action->handler == SIG_IGN;
-
-            *action = (struct signal_action){.handler = is_ignored ? SIG_IGN : SIG_DFL};
-        }
-    }
-    return 0;
+    return child->sighand != NULL ? 0 : -ENOMEM;
 }
 
 static int clone_files(struct process *child, struct process *parent, u64 flags)

@@ -43,8 +43,8 @@ struct exec {
     bool is_secure;
     u32 mode, owner_uid, owner_gid;
     struct mm *mm;
-    struct sighand *sighand; /* a private one, if the present one is shared */
-    struct files *files;     /* the same */
+    struct sighand *sighand; /* takes the place of the present one */
+    struct files *files;     /* the same, if the present one is shared */
 };
 
 static void exec_free(struct exec *exec)
@@ -276,11 +276,9 @@ static int exec_prepare(struct exec *exec)
     }
     mm_setup_layout(exec->mm, rlimit_get(RLIMIT_STACK));
     mm_set_exe_file(exec->mm, exec->program.file);
-    if (refcount_read(&process->sighand->refs) > 1) {
-        exec->sighand = sighand_create(process->sighand);
-        if (exec->sighand == NULL) {
-            return -ENOMEM;
-        }
+    exec->sighand = sighand_create();
+    if (exec->sighand == NULL) {
+        return -ENOMEM;
     }
     if (files_is_shared(process->files)) {
         return files_fork(process->files, &exec->files);
@@ -300,17 +298,15 @@ static void exec_swap_mm(struct exec *exec)
         size.maxrss_pages = max(old->hiwater_rss, mm_rss_total(old));
     }
     u64 flags = spin_lock_irqsave(&process->sig_lock);
+    struct sighand *before = process->sighand;
 
     process_usage_add(&process->usage, &size);
     process->mm = exec->mm;
     thread->mm = exec->mm;
     arch_mm_switch(exec->mm);
-    if (exec->sighand != NULL) {
-        struct sighand *shared = process->sighand;
-
-        process->sighand = exec->sighand;
-        exec->sighand = shared;
-    }
+    sighand_copy_ignored(exec->sighand, before);
+    process->sighand = exec->sighand;
+    exec->sighand = before;
     spin_unlock_irqrestore(&process->sig_lock, flags);
     exec->mm = NULL;
     vfork_release(thread);
@@ -384,7 +380,7 @@ static int exec_commit(struct exec *exec)
     exec_swap_mm(exec);
     process_timers_exec(process);
     exec_swap_files(exec);
-    signal_exec_reset(process);
+    signal_exec_reset();
     exec_set_name(exec->filename);
     exec_set_identity(exec);
     current_thread()->restart.func = NULL;

@@ -33,7 +33,7 @@ static int adopt_resources(struct process *process)
     rlimit_init_first(process);
     process->exit_signal = SIGCHLD;
     process->account = user_account_get(0);
-    process->sighand = sighand_create(NULL);
+    process->sighand = sighand_create();
     if (process->account == NULL || process->sighand == NULL) {
         return -ENOMEM;
     }

@@ -1,8 +1,8 @@
 /*
- * Signal state: pending sets and their records, masks, the table of actions.
+ * Signal state: pending sets and their records, masks, actions.
  *
- * Owns: struct signal_pending, struct sighand, a thread's blocked mask. Sending is signal_send.c,
- * taking signal_deliver.c. Read next: signal_send.c.
+ * Owns: struct signal_pending, a thread's blocked mask. Tables of actions are sighand.c, sending is
+ * signal_send.c, taking signal_deliver.c. Read next: signal_send.c.
  */
 #include <proc/signal_internal.h>
 
@@ -13,12 +13,11 @@
 #include <mm/usercopy.h>
 
 static struct kmem_cache *record_cache;
-static struct kmem_cache *sighand_cache;
 
 void signal_init(void)
 {
     record_cache = kmem_cache_create("signal_record", sizeof(struct signal_record), 0, NULL);
-    sighand_cache = kmem_cache_create("sighand", sizeof(struct sighand), 0, NULL);
+    sighand_init();
 }
 
 void signal_pending_init(struct signal_pending *pending)
@@ -36,38 +35,6 @@ void signal_thread_init(struct thread *thread, const struct thread *parent)
     sig->altstack_flags = SS_DISABLE;
     if (parent != NULL) {
         sig->blocked = parent->sig.blocked;
-    }
-}
-
-struct sighand *sighand_create(struct sighand *from)
-{
-    struct sighand *sighand = kmem_cache_alloc(sighand_cache, ALLOC_KERNEL);
-
-    if (sighand == NULL) {
-        return NULL;
-    }
-    refcount_set(&sighand->refs, 1);
-    spin_init(&sighand->lock, RANK_SIGHAND);
-    if (from == NULL) {
-        memset(sighand->actions, 0, sizeof(sighand->actions));
-        return sighand;
-    }
-    u64 flags = spin_lock_irqsave(&from->lock);
-
-    memcpy(sighand->actions, from->actions, sizeof(sighand->actions));
-    spin_unlock_irqrestore(&from->lock, flags);
-    return sighand;
-}
-
-void sighand_get(struct sighand *sighand)
-{
-    refcount_inc(&sighand->refs);
-}
-
-void sighand_put(struct sighand *sighand)
-{
-    if (refcount_dec_and_test(&sighand->refs)) {
-        kmem_cache_free(sighand_cache, sighand);
     }
 }
 
@@ -366,39 +333,45 @@ int signal_set_altstack(u64 sp, u32 flags, u64 size, u64 user_sp)
 
 /* --- actions --------------------------------------------------------------------------------- */
 
-void signal_exec_reset(struct process *process)
+void signal_exec_reset(void)
 {
     struct thread *thread = current_thread();
-    struct sighand *sighand = process->sighand;
-    u64 flags = spin_lock_irqsave(&sighand->lock);
 
-    for (int i = 0; i < NSIG; i++) {
-        struct signal_action *action = &sighand->actions[i];
-        bool is_ignored = action->handler == SIG_IGN;
-
-        *action = (struct signal_action){.handler = is_ignored ? SIG_IGN : SIG_DFL};
-    }
-    spin_unlock_irqrestore(&sighand->lock, flags);
     thread->sig.altstack_sp = 0;
     thread->sig.altstack_size = 0;
     thread->sig.altstack_flags = SS_DISABLE;
 }
 
-void signal_set_action(int signal, const struct signal_action *new, struct signal_action *old)
+/* The process's sig_lock is held; that of the table matters if it is common. */
+static void change_action(struct sighand *sighand, int signal, const struct signal_action *new,
+                          struct signal_action *old)
 {
-    struct process *process = current_process();
-    struct sighand *sighand = process->sighand;
     struct signal_action *action = &sighand->actions[signal - 1];
-    u64 flags = spin_lock_irqsave(&process->sig_lock);
 
     spin_lock(&sighand->lock);
-    struct signal_action before = *action;
-
+    *old = *action;
     if (new != NULL) {
         *action = *new;
         action->mask &= ~SIGNAL_MASK_UNBLOCKABLE;
+        if ((new->flags &SA_RESETHAND) != 0) {
+            WRITE_ONCE(sighand->has_resethand, true);
+        }
     }
     spin_unlock(&sighand->lock);
+}
+
+int signal_set_action(int signal, const struct signal_action *new, struct signal_action *old)
+{
+    struct process *process = current_process();
+    struct signal_action before;
+    u64 flags;
+
+    if (new == NULL) {
+        flags = spin_lock_irqsave(&process->sig_lock);
+    } else if (!sighand_lock_own(process, &flags)) {
+        return -ENOMEM;
+    }
+    change_action(process->sighand, signal, new, &before);
     if (new != NULL &&
         (new->handler == SIG_IGN ||
          (new->handler == SIG_DFL &&signal_in(signal, SIGNAL_MASK_DEFAULT_IGNORE)))) {
@@ -410,6 +383,7 @@ void signal_set_action(int signal, const struct signal_action *new, struct signa
     if (old != NULL) {
         *old = before;
     }
+    return 0;
 }
 
 const char *signal_name(int signal)

@@ -317,6 +317,16 @@ enum force_how {
     FORCE_DEFAULT, /* no handler may see it */
 };
 
+/* What the default action comes to, where the table of actions cannot be changed. */
+static void force_end(struct process *process, int signal, u64 flags) RELEASES(process->sig_lock)
+{
+    ASSERT(signal_has_fatal_default(signal), "the kernel forces signals that end the process");
+    if (!process->group_exit) {
+        signal_begin_group_exit(process, WAIT_STATUS_SIGNAL(signal));
+    }
+    spin_unlock_irqrestore(&process->sig_lock, flags);
+}
+
 static void signal_force_info(const struct siginfo *info, enum force_how how)
 {
     struct thread *thread = current_thread();
@@ -325,15 +335,18 @@ static void signal_force_info(const struct siginfo *info, enum force_how how)
 
     ASSERT(signal > 0 && signal <= NSIG, "the kernel forces signals that exist");
     u64 flags = spin_lock_irqsave(&process->sig_lock);
-    struct signal_action *action = &process->sighand->actions[signal - 1];
-    bool is_blocked = signal_is_blocked_by(thread, signal);
+    u64 handler = signal_handler(process, signal);
 
-    if (is_blocked || action->handler == SIG_IGN || how == FORCE_DEFAULT) {
-        action->handler = SIG_DFL;
+    if (signal_is_blocked_by(thread, signal) || handler == SIG_IGN || how == FORCE_DEFAULT) {
+        if (!sighand_force_default(process, signal)) {
+            force_end(process, signal, flags);
+            return;
+        }
+        handler = SIG_DFL;
         thread->sig.blocked &= ~SIGNAL_BIT(signal);
         signal_recalc_locked(thread);
     }
-    if (action->handler == SIG_DFL) {
+    if (handler == SIG_DFL) {
         process->unkillable = false; /* going on at the faulting instruction would never end */
     }
     struct signal_record *record = &thread->sig.forced;

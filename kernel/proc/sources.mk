@@ -38,6 +38,7 @@ KERNEL_SRCS += kernel/proc/exec_stack.c
 KERNEL_SRCS += kernel/proc/init_start.c
 
 # Signals and the way back to user mode.
+KERNEL_SRCS += kernel/proc/sighand.c
 KERNEL_SRCS += kernel/proc/signal.c
 KERNEL_SRCS += kernel/proc/signal_send.c
 KERNEL_SRCS += kernel/proc/signal_deliver.c

@@ -193,7 +193,7 @@ long sys_unshare(u64 flags)
         return -EINVAL;
     }
     if ((flags & per_process) != 0 &&
-        (refcount_read(&self->sighand->refs) > 1 || refcount_read(&self->mm->users) > 1)) {
+        (sighand_is_shared(self->sighand) || refcount_read(&self->mm->users) > 1)) {
         return -EINVAL;
     }
     if ((flags & CLONE_FS) != 0) {

@@ -235,9 +235,10 @@ long sys_rt_sigaction(s32 signal, u64 action, u64 old_action, u64 size)
             .mask = abi.sa_mask,
         };
     }
-    signal_set_action(signal, action != 0 ? &new : NULL, &old);
-    if (old_action == 0) {
-        return 0;
+    int error = signal_set_action(signal, action != 0 ? &new : NULL, &old);
+
+    if (error != 0 || old_action == 0) {
+        return error;
     }
     abi = (struct sigaction_abi){
         .sa_handler = old.handler,

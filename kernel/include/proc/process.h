@@ -66,7 +66,6 @@ enum process_state {
     PROCESS_DEAD,    /* waited for, unlinked */
 };
 
-/* The action table; shared by CLONE_SIGHAND. */
 struct signal_action {
     u64 handler; /* SIG_DFL, SIG_IGN or a user address */
     u64 flags;
@@ -74,8 +73,11 @@ struct signal_action {
     u64 mask;
 };
 
+/* The table of actions. sighand.c tells when it may change, and under which lock. */
 struct sighand {
-    struct refcount refs;             /* [x] */
+    struct refcount refs;             /* [x] processes that use it */
+    bool is_common;                   /* [x] set once: what one user changes is changed for all */
+    bool has_resethand;               /* [x] set once: an action had SA_RESETHAND */
     struct spinlock lock;             /* irq-safe */
     struct signal_action actions[64]; /* [lock] entry n-1 for signal n */
 };

@@ -146,8 +146,9 @@ bool signal_is_on_altstack(u64 user_sp);
  * signal_set_action() - sigaction: replace and report the action of a signal.
  * @new: NULL to leave it
  * @old: out: the action before, or NULL
+ * Return: 0, or -ENOMEM: the table was shared since fork and there is no memory for a copy.
  */
-void signal_set_action(int signal, const struct signal_action *new, struct signal_action *old);
+int signal_set_action(int signal, const struct signal_action *new, struct signal_action *old);
 
 /** signal_is_blocked_or_ignored() - would @signal do nothing to @thread? Takes sig_lock. */
 bool signal_is_blocked_or_ignored(struct thread *thread, int signal);
@@ -170,13 +171,37 @@ void signal_flush_thread(struct thread *thread);
 /** signal_flush_process() - free what is pending for a process that is exiting. */
 void signal_flush_process(struct process *process);
 
-/** signal_exec_reset() - handlers become SIG_DFL, the alternate stack goes (execve). */
-void signal_exec_reset(struct process *process);
+/** signal_exec_reset() - the current thread's alternate stack goes (execve). */
+void signal_exec_reset(void);
 
-/** sighand_create() / sighand_put() - tables of actions; create copies @from unless NULL. */
-struct sighand *sighand_create(struct sighand *from);
-void sighand_get(struct sighand *sighand);
+/** sighand_init() - the cache of tables; call once, from signal_init(). */
+void sighand_init(void);
+
+/** sighand_create() - a table of default actions with one reference, or NULL without memory. */
+struct sighand *sighand_create(void);
+
+/**
+ * sighand_fork() - the actions that a child of @parent begins with.
+ * Context: a thread of @parent, or one that builds it. Return: a table, perhaps the parent's own,
+ * with a reference for the child; NULL without memory.
+ */
+struct sighand *sighand_fork(struct process *parent);
+
+/** sighand_share() - the same for CLONE_SIGHAND: what one changes is changed for both. */
+struct sighand *sighand_share(struct process *parent);
+
+/** sighand_fork_cleared() - the same for CLONE_CLEAR_SIGHAND: only what is ignored stays so. */
+struct sighand *sighand_fork_cleared(struct process *parent);
+
+/** sighand_put() - a process does not use the table any more. */
 void sighand_put(struct sighand *sighand);
+
+/** sighand_copy_ignored() - @to, which is new, ignores what @from does (execve). The caller holds
+ *  the sig_lock of a process that uses @from. */
+void sighand_copy_ignored(struct sighand *to, struct sighand *from);
+
+/** sighand_is_shared() - do several processes use the table by CLONE_SIGHAND? */
+bool sighand_is_shared(const struct sighand *sighand);
 
 /** signal_pending_init() - an empty pending set. */
 void signal_pending_init(struct signal_pending *pending);

@@ -21,6 +21,20 @@ static inline u64 signal_handler(const struct process *process, int signal)
     return READ_ONCE(process->sighand->actions[signal - 1].handler);
 }
 
+/**
+ * sighand_lock_own() - take sig_lock, with a table in place that the process may change (SH1).
+ * @process: the current thread's
+ * Context:  sleeps. Return: true, and sig_lock held; false, and not, if there is no memory.
+ */
+MUST_CHECK bool sighand_lock_own(struct process *process, u64 *flags)
+    TRY_ACQUIRES(true, process->sig_lock);
+
+/**
+ * sighand_force_default() - the action of @signal becomes SIG_DFL; sig_lock is held.
+ * Return: false, and nothing done, if others use the table too and have a right to the action.
+ */
+MUST_CHECK bool sighand_force_default(struct process *process, int signal);
+
 /** signal_has_fatal_default() - does the default action end the process? */
 static inline bool signal_has_fatal_default(int signal)
 {
