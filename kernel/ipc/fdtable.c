@@ -21,6 +21,12 @@
 
 #define WORD_BITS 64u
 
+/* Words of a table's bitmaps. */
+static inline u32 words_of(const struct files *files)
+{
+    return DIV_ROUND_UP(files->size, WORD_BITS);
+}
+
 static inline void bit_put(u64 *map, u32 bit, bool value)
 {
     if (value) {
@@ -94,8 +100,8 @@ static void table_exchange(struct files *files, struct table_arrays *arrays) REQ
 
     ASSERT(arrays->size >= files->size, "a descriptor table only grows");
     memcpy(arrays->slots, files->slots, files->size * sizeof(struct file *));
-    memcpy(arrays->maps, files->used, files->size / 8);
-    memcpy(arrays->maps + words, files->cloexec, files->size / 8);
+    memcpy(arrays->maps, files->used, words_of(files) * sizeof(u64));
+    memcpy(arrays->maps + words, files->cloexec, words_of(files) * sizeof(u64));
     if (files->slots != files->fast_slots) {
         old.slots = files->slots;
         old.maps = files->used;
@@ -111,7 +117,7 @@ static void table_exchange(struct files *files, struct table_arrays *arrays) REQ
 static int table_grow(struct files *files, u32 fd)
 {
     struct table_arrays arrays;
-    u32 size = FD_TABLE_FAST;
+    u32 size = FD_TABLE_LEAST;
 
     if (fd >= FD_TABLE_MAX) {
         return -EMFILE;
@@ -133,7 +139,7 @@ static int table_grow(struct files *files, u32 fd)
 
 static u32 table_highest(const struct files *files) REQUIRES(files->lock)
 {
-    for (u32 word = files->size / WORD_BITS; word > 0; word--) {
+    for (u32 word = words_of(files); word > 0; word--) {
         if (files->used[word - 1] != 0) {
             return (word - 1) * WORD_BITS + log2_floor(files->used[word - 1]);
         }
@@ -141,27 +147,32 @@ static u32 table_highest(const struct files *files) REQUIRES(files->lock)
     return 0;
 }
 
-/* Copies open slots; reserved ones belong to calls in progress of the other table. */
+/*
+ * Copies open slots to a new table that has room for them. Reserved ones belong to calls in
+ * progress of the other table.
+ */
 static void table_copy(const struct files *from, struct files *to) REQUIRES(from->lock)
 {
-    u32 size = min(from->size, to->size);
+    u32 words = min(words_of(from), words_of(to));
 
-    for (u32 word = 0; word < size / WORD_BITS; word++) {
+    for (u32 word = 0; word < words; word++) {
         u64 left = from->used[word];
+        u64 copied = left;
 
         while (left != 0) {
             u32 fd = word * WORD_BITS + (u32)__builtin_ctzll(left);
             struct file *file = from->slots[fd];
 
             left &= left - 1;
-            if (file == NULL) {
+            if (unlikely(file == NULL)) {
+                copied &= ~BIT(fd % WORD_BITS);
                 continue;
             }
             file_get(file);
             to->slots[fd] = file;
-            bit_put(to->used, fd, true);
-            bit_put(to->cloexec, fd, bitmap_test(from->cloexec, fd));
         }
+        to->used[word] = copied;
+        to->cloexec[word] = from->cloexec[word] & copied;
     }
 }
 
@@ -221,6 +232,11 @@ void files_put(struct files *files)
     kfree(files);
 }
 
+u32 files_capacity(const struct files *files)
+{
+    return max(READ_ONCE(files->size), (u32)FD_TABLE_LEAST);
+}
+
 bool files_is_shared(const struct files *files)
 {
     return refcount_read(&files->refs) > 1;
@@ -271,7 +287,7 @@ static u32 table_find_free(const struct files *files, u32 from) REQUIRES(files->
     u32 word = from / WORD_BITS;
     u64 skip = from % WORD_BITS == 0 ? 0 : (1ul << (from % WORD_BITS)) - 1;
 
-    for (; word < files->size / WORD_BITS; word++) {
+    for (; word < words_of(files); word++) {
         u64 taken = files->used[word] | skip;
 
         if (taken != ~0ul) {
@@ -398,7 +414,7 @@ void files_close_range(struct files *files, u32 first, u32 last, enum fd_flags o
 
 void files_exec(struct files *files)
 {
-    for (u32 word = 0; word < files->size / WORD_BITS; word++) {
+    for (u32 word = 0; word < words_of(files); word++) {
         u64 left = files->cloexec[word] & files->used[word];
 
         while (left != 0) {

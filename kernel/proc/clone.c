@@ -120,7 +120,6 @@ static int clone_mm(struct process *child, struct process *parent, u64 flags)
 
 static void clone_copy_attributes(struct process *child, struct process *parent)
 {
-    memcpy(child->limits, parent->limits, sizeof(child->limits));
     memcpy(child->comm, current_thread()->comm, sizeof(child->comm));
     child->cred = parent->cred;
     child->account = parent->account;
@@ -159,8 +158,11 @@ static int clone_build_process(struct clone_build *build)
         return -ENOMEM;
     }
     clone_copy_attributes(child, parent);
-    int error = clone_sighand(child, parent, flags);
+    int error = rlimit_fork(child, parent);
 
+    if (error == 0) {
+        error = clone_sighand(child, parent, flags);
+    }
     if (error == 0) {
         error = clone_files(child, parent, flags);
     }

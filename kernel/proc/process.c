@@ -87,6 +87,7 @@ void process_put(struct process *process)
     if (process->account != NULL) {
         user_account_put(process->account);
     }
+    rlimit_release(process);
     kmem_cache_free(process_cache, process);
 }
 

@@ -3,6 +3,7 @@
 
 #include <lib/assert.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 #include <mm/slab.h>
 #include <proc/itimer.h>
 #include <proc/process.h>
@@ -10,6 +11,7 @@
 #include <proc/thread.h>
 
 #define USER_HASH_SIZE   32
+#define LIMITS_SIZE      (RLIM_NLIMITS * sizeof(struct rlimit))
 #define NR_OPEN_MAX      (1024UL * 1024)
 #define STACK_DEFAULT    (8UL * MIB)
 #define MEMLOCK_DEFAULT  (8UL * MIB)
@@ -17,6 +19,7 @@
 
 static struct spinlock user_lock = SPINLOCK_INIT(RANK_SIGHAND);
 static struct user_account *user_hash[USER_HASH_SIZE];
+static struct rlimit first_limits[RLIM_NLIMITS]; /* [I] from the first process on */
 
 u64 rlimit_of(const struct process *process, unsigned which)
 {
@@ -33,17 +36,66 @@ void rlimit_init_first(struct process *process)
     u64 threads = process_max_threads() / 2;
 
     for (unsigned i = 0; i < RLIM_NLIMITS; i++) {
-        process->limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+        first_limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
     }
-    process->limits[RLIMIT_STACK].rlim_cur = STACK_DEFAULT;
-    process->limits[RLIMIT_CORE].rlim_cur = 0;
-    process->limits[RLIMIT_NPROC] = (struct rlimit){threads, threads};
-    process->limits[RLIMIT_NOFILE] = (struct rlimit){1024, 4096};
-    process->limits[RLIMIT_MEMLOCK] = (struct rlimit){MEMLOCK_DEFAULT, MEMLOCK_DEFAULT};
-    process->limits[RLIMIT_SIGPENDING] = (struct rlimit){threads, threads};
-    process->limits[RLIMIT_MSGQUEUE] = (struct rlimit){MSGQUEUE_DEFAULT, MSGQUEUE_DEFAULT};
-    process->limits[RLIMIT_NICE] = (struct rlimit){0, 0};
-    process->limits[RLIMIT_RTPRIO] = (struct rlimit){0, 0};
+    first_limits[RLIMIT_STACK].rlim_cur = STACK_DEFAULT;
+    first_limits[RLIMIT_CORE].rlim_cur = 0;
+    first_limits[RLIMIT_NPROC] = (struct rlimit){threads, threads};
+    first_limits[RLIMIT_NOFILE] = (struct rlimit){1024, 4096};
+    first_limits[RLIMIT_MEMLOCK] = (struct rlimit){MEMLOCK_DEFAULT, MEMLOCK_DEFAULT};
+    first_limits[RLIMIT_SIGPENDING] = (struct rlimit){threads, threads};
+    first_limits[RLIMIT_MSGQUEUE] = (struct rlimit){MSGQUEUE_DEFAULT, MSGQUEUE_DEFAULT};
+    first_limits[RLIMIT_NICE] = (struct rlimit){0, 0};
+    first_limits[RLIMIT_RTPRIO] = (struct rlimit){0, 0};
+    process->limits = first_limits;
+}
+
+static struct rlimit *copy_limits(const struct rlimit *from)
+{
+    struct rlimit *limits = kmalloc(LIMITS_SIZE, ALLOC_KERNEL);
+
+    return limits == NULL ? NULL : memcpy(limits, from, LIMITS_SIZE);
+}
+
+int rlimit_fork(struct process *child, const struct process *parent)
+{
+    struct rlimit *limits = READ_ONCE(parent->limits);
+
+    if (unlikely(limits != first_limits)) {
+        limits = copy_limits(limits);
+    }
+    child->limits = limits;
+    return limits != NULL ? 0 : -ENOMEM;
+}
+
+void rlimit_release(struct process *process)
+{
+    if (unlikely(process->limits != first_limits)) {
+        kfree(process->limits);
+    }
+}
+
+/* Has the process a table of its own? Makes one if not. */
+static int own_limits(struct process *process)
+{
+    if (READ_ONCE(process->limits) != first_limits) {
+        return 0;
+    }
+    struct rlimit *limits = copy_limits(first_limits);
+
+    if (limits == NULL) {
+        return -ENOMEM;
+    }
+    u64 flags = spin_lock_irqsave(&process->sig_lock);
+
+    if (process->limits == first_limits) {
+        /* Readers have no lock: the content comes before the pointer. */
+        __atomic_store_n(&process->limits, limits, __ATOMIC_RELEASE);
+        limits = NULL;
+    }
+    spin_unlock_irqrestore(&process->sig_lock, flags);
+    kfree(limits);
+    return 0;
 }
 
 int rlimit_change(struct process *process, unsigned which, const struct rlimit *new,
@@ -59,6 +111,9 @@ int rlimit_change(struct process *process, unsigned which, const struct rlimit *
         if (which == RLIMIT_NOFILE && new->rlim_max > NR_OPEN_MAX) {
             return -EPERM;
         }
+    }
+    if (new != NULL && own_limits(process) != 0) {
+        return -ENOMEM;
     }
     u64 flags = spin_lock_irqsave(&process->sig_lock);
     struct rlimit *limit = &process->limits[which];

@@ -65,7 +65,7 @@ static void fill_identity(struct cb_proc_info *info, struct process *process)
     info->nr_groups = min(cred->nr_groups, (u32)CB_GROUPS_MAX);
     memcpy(info->groups, cred->groups, info->nr_groups * sizeof(u32));
     info->umask = process->fs == NULL ? 0 : READ_ONCE(process->fs->umask);
-    info->fd_size = process->files == NULL ? 0 : READ_ONCE(process->files->size);
+    info->fd_size = process->files == NULL ? 0 : files_capacity(process->files);
     if (process->state == PROCESS_ZOMBIE) {
         info->exit_code = process->exit_code;
     }

@@ -186,7 +186,7 @@ static s64 do_select(s32 nr_fds, const u64 user_sets[NR_SETS], u64 deadline_ns)
         return -EINVAL;
     }
     /* Nothing can be open beyond the table. */
-    sets.nr_fds = min((u32)nr_fds, READ_ONCE(current_process()->files->size));
+    sets.nr_fds = min((u32)nr_fds, files_capacity(current_process()->files));
     sets.nr_words = DIV_ROUND_UP(sets.nr_fds, WORD_BITS);
     if (sets.nr_words > WORDS_FAST) {
         words = kmalloc_array(2ul * NR_SETS * sets.nr_words, sizeof(u64), ALLOC_KERNEL);

@@ -185,6 +185,9 @@ TEST(select_reports_sets_and_time_left)
     FD_ZERO(&readable);
     FD_SET(fds[0], &readable);
     EXPECT_ERRNO(EBADF, select(fds[0] + 1, &readable, NULL, NULL, NULL));
+    FD_ZERO(&readable);
+    FD_SET(40, &readable); /* more than this table holds so far, but the smallest one has room */
+    EXPECT_ERRNO(EBADF, select(41, &readable, NULL, NULL, NULL));
     EXPECT_ERRNO(EINVAL, select(-1, NULL, NULL, NULL, NULL));
 }
 

@@ -343,6 +343,74 @@ TEST(identity_can_be_given_up_but_not_taken_back)
     EXPECT_ERRNO(EPERM, kill(1, SIGTERM));
 }
 
+static rlim_t file_limit_of(pid_t pid)
+{
+    struct rlimit limit = {0};
+
+    EXPECT_EQ(0, prlimit(pid, RLIMIT_NOFILE, NULL, &limit));
+    return limit.rlim_cur;
+}
+
+static void lower_own_limit(void)
+{
+    rlim_t before = file_limit_of(0);
+
+    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &(struct rlimit){before - 1, before}));
+    EXPECT_EQ(before - 1, file_limit_of(0));
+}
+
+TEST(limits_are_inherited_and_changed_apart)
+{
+    rlim_t before = file_limit_of(0);
+
+    EXPECT_EQ(0, utest_in_child(lower_own_limit));
+    EXPECT_EQ(before, file_limit_of(0));
+    lower_own_limit();
+    EXPECT_EQ(0, utest_in_child(lower_own_limit)); /* from a limit that is no default */
+    EXPECT_EQ(before - 1, file_limit_of(0));
+}
+
+static void wait_for_the_end(void)
+{
+    pause();
+}
+
+TEST(limit_of_another_process_is_its_own)
+{
+    rlim_t before = file_limit_of(0);
+    pid_t first = start_child(wait_for_the_end);
+    pid_t second = start_child(wait_for_the_end);
+
+    EXPECT_EQ(0, prlimit(first, RLIMIT_NOFILE, &(struct rlimit){20, 30}, NULL));
+    EXPECT_EQ(20, file_limit_of(first));
+    EXPECT_EQ(before, file_limit_of(second));
+    EXPECT_EQ(before, file_limit_of(0));
+    kill(first, SIGKILL);
+    kill(second, SIGKILL);
+    EXPECT_EQ(first, waitpid(first, NULL, 0));
+    EXPECT_EQ(second, waitpid(second, NULL, 0));
+}
+
+static void use_high_descriptors(void)
+{
+    for (int fd = 10; fd <= 300; fd += 29) {
+        EXPECT_EQ(fd % 2 ? FD_CLOEXEC : 0, fcntl(fd, F_GETFD));
+        EXPECT_EQ(fd, dup2(0, fd));
+    }
+    EXPECT_ERRNO(EBADF, fcntl(11, F_GETFD));
+    EXPECT_EQ(11, fcntl(0, F_DUPFD, 11));
+}
+
+TEST(a_fork_copies_tables_of_descriptors_of_any_size)
+{
+    for (int fd = 10; fd <= 300; fd += 29) {
+        EXPECT_EQ(fd, dup3(0, fd, fd % 2 ? O_CLOEXEC : 0));
+        EXPECT_EQ(fd % 2 ? FD_CLOEXEC : 0, fcntl(fd, F_GETFD));
+    }
+    EXPECT_EQ(0, utest_in_child(use_high_descriptors));
+    EXPECT_ERRNO(EBADF, fcntl(11, F_GETFD));
+}
+
 TEST(thread_names_are_kept)
 {
     char name[16] = "";

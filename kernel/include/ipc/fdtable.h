@@ -18,8 +18,9 @@
 #include <proc/thread.h>
 #include <ipc/file.h>
 
-#define FD_TABLE_FAST 64     /* slots inside struct files */
-#define FD_TABLE_MAX  524288 /* what one kmalloc() holds; Linux allows twice as many */
+#define FD_TABLE_FAST  16 /* slots inside struct files */
+#define FD_TABLE_LEAST 64 /* slots of the smallest table that a program is told of, as in Linux */
+#define FD_TABLE_MAX   524288 /* what one kmalloc() holds; Linux allows twice as many */
 
 struct files {
     struct refcount refs; /* [x] */
@@ -55,6 +56,9 @@ void files_put(struct files *files);
 
 /** files_exec() - close what has close-on-exec; the caller shares the table with nobody. */
 void files_exec(struct files *files);
+
+/** files_capacity() - how many descriptors the table has room for, as programs see it. */
+u32 files_capacity(const struct files *files);
 
 /** files_is_shared() - does another process use the table too? */
 bool files_is_shared(const struct files *files);

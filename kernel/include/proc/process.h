@@ -144,18 +144,18 @@ struct process {
     struct wait_queue thread_queue;    /* exec waits here for the other threads to go */
     struct wait_queue exit_poll_queue; /* pidfd pollers */
 
-    struct rlimit limits[RLIM_NLIMITS]; /* [s] to change */
-    struct cred cred;                   /* [T] to change */
-    struct user_account *account;       /* [Ts] of cred.uid */
-    s32 oom_score_adj;                  /* [o] */
-    bool is_server;                     /* [o] receives messages with privilege */
-    bool dumpable;                      /* [o] */
-    bool keep_caps;                     /* [o] */
-    bool no_new_privs;                  /* [o] */
-    u32 personality;                    /* [o] */
-    u64 start_time_ns;                  /* [I] monotonic */
-    struct process_usage usage;         /* [s] threads that have exited */
-    struct process_usage child_usage;   /* [s] children that were waited for */
+    struct rlimit *limits;            /* [s] to change; RLIM_NLIMITS, see proc/rlimit.h */
+    struct cred cred;                 /* [T] to change */
+    struct user_account *account;     /* [Ts] of cred.uid */
+    s32 oom_score_adj;                /* [o] */
+    bool is_server;                   /* [o] receives messages with privilege */
+    bool dumpable;                    /* [o] */
+    bool keep_caps;                   /* [o] */
+    bool no_new_privs;                /* [o] */
+    u32 personality;                  /* [o] */
+    u64 start_time_ns;                /* [I] monotonic */
+    struct process_usage usage;       /* [s] threads that have exited */
+    struct process_usage child_usage; /* [s] children that were waited for */
 };
 
 /** process_tree_lock - the tree, pid numbers, groups, sessions, states and thread lists. */

@@ -1,4 +1,10 @@
-/* Resource limits of a process, and the per-user counts that some of them bound. */
+/*
+ * Resource limits of a process, and the per-user counts that some of them bound.
+ *
+ * Processes whose limits nobody has changed share the table of the first one. A change gives a
+ * process a table of its own, which it keeps to its end, and of which its children get copies: so
+ * whoever holds a process may look at its limits without a lock.
+ */
 #ifndef PROC_RLIMIT_H
 #define PROC_RLIMIT_H
 
@@ -30,8 +36,14 @@ u64 rlimit_get(unsigned which);
 /** rlimit_of() - soft limit of any process; RLIM_INFINITY for NULL. */
 u64 rlimit_of(const struct process *process, unsigned which);
 
-/** rlimit_init_first() - fill the limits of the first process with Linux's defaults. */
+/** rlimit_init_first() - give the first process Linux's defaults. */
 void rlimit_init_first(struct process *process);
+
+/** rlimit_fork() - a new process gets its parent's limits. Return: 0 or -ENOMEM. */
+MUST_CHECK int rlimit_fork(struct process *child, const struct process *parent);
+
+/** rlimit_release() - the last use of a process's limits is over. */
+void rlimit_release(struct process *process);
 
 /**
  * rlimit_change() - prlimit64 on one process: read the old limit, then set the new one.
@@ -42,7 +54,7 @@ void rlimit_init_first(struct process *process);
  *
  * Context: thread; takes process->sig_lock.
  * Return:  0, -EINVAL (soft above hard, or NOFILE above its maximum), -EPERM (raising the hard
- *          limit without privilege). Nothing changes on error.
+ *          limit without privilege), -ENOMEM. Nothing changes on error.
  */
 MUST_CHECK int rlimit_change(struct process *process, unsigned which, const struct rlimit *new,
                              struct rlimit *old);
