@@ -69,6 +69,24 @@ int mm_create(struct mm **out)
     return 0;
 }
 
+int mm_create_auxv(struct mm *mm)
+{
+    ASSERT(mm->auxv == NULL, "a program starts once in an address space");
+    mm->auxv = kzalloc(sizeof(*mm->auxv), ALLOC_KERNEL);
+    if (mm->auxv == NULL) {
+        return -ENOMEM;
+    }
+    refcount_set(&mm->auxv->refs, 1);
+    return 0;
+}
+
+static void put_auxv(struct mm_auxv *auxv)
+{
+    if (auxv != NULL && refcount_dec_and_test(&auxv->refs)) {
+        kfree(auxv);
+    }
+}
+
 void mm_get(struct mm *mm)
 {
     refcount_inc(&mm->users);
@@ -90,6 +108,8 @@ void mm_put(struct mm *mm)
                "I9: the counters of an empty address space are zero");
     }
     mm_set_exe_file(mm, NULL);
+    put_auxv(mm->auxv);
+    mm->auxv = NULL;
     mm_count_put(mm);
 }
 
@@ -242,7 +262,10 @@ static void fork_attributes(struct mm *child, struct mm *parent)
     child->layout = parent->layout;
     child->has_sealed = parent->has_sealed;
     atomic_u32_store(&child->has_lazyfree, atomic_u32_load(&parent->has_lazyfree));
-    memcpy(child->auxv, parent->auxv, sizeof(child->auxv));
+    child->auxv = parent->auxv;
+    if (child->auxv != NULL) {
+        refcount_inc(&child->auxv->refs);
+    }
     mm_set_exe_file(child, parent->exe_file);
 }
 

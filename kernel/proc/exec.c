@@ -276,6 +276,10 @@ static int exec_prepare(struct exec *exec)
     }
     mm_setup_layout(exec->mm, rlimit_get(RLIMIT_STACK));
     mm_set_exe_file(exec->mm, exec->program.file);
+    error = mm_create_auxv(exec->mm);
+    if (error != 0) {
+        return error;
+    }
     exec->sighand = sighand_create();
     if (exec->sighand == NULL) {
         return -ENOMEM;

@@ -140,8 +140,7 @@ static u32 fill_auxv(u64 *auxv, const struct exec_aux *aux, const struct stack_p
         {AT_NULL, 0},
     };
 
-    _Static_assert(sizeof(pairs) <= AUXV_WORDS * sizeof(u64), "struct mm keeps the whole vector");
-    memset(auxv, 0, AUXV_WORDS * sizeof(u64));
+    _Static_assert(sizeof(pairs) <= AUXV_WORDS * sizeof(u64), "the whole vector is kept");
     memcpy(auxv, pairs, sizeof(pairs));
     return sizeof(pairs) / sizeof(u64);
 }
@@ -193,10 +192,11 @@ static int write_vectors(struct mm *mm, const struct exec_args *args, const stru
     ASSERT(offset == args->argv_bytes, "the environment begins where the arguments end");
     put_pointers(&writer, args, plan, &offset, args->envc);
     word_put(&writer, 0);
-    u32 nr_aux = fill_auxv(mm->auxv, aux, plan);
+    u64 *auxv = mm->auxv->words;
+    u32 nr_aux = fill_auxv(auxv, aux, plan);
 
     for (u32 i = 0; i < nr_aux; i++) {
-        word_put(&writer, mm->auxv[i]);
+        word_put(&writer, auxv[i]);
     }
     word_flush(&writer);
     return writer.error;

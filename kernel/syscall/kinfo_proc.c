@@ -363,10 +363,10 @@ static s64 kinfo_auxv(struct process *process, u64 buf, u64 len)
     if (mm == NULL) {
         return 0;
     }
-    while (nr + 2 < AUXV_WORDS && mm->auxv[nr] != 0) {
+    while (mm->auxv != NULL && nr + 2 < AUXV_WORDS && mm->auxv->words[nr] != 0) {
         nr += 2;
     }
-    result = put_bytes(buf, len, mm->auxv, (nr + 2) * sizeof(u64));
+    result = mm->auxv == NULL ? 0 : put_bytes(buf, len, mm->auxv->words, (nr + 2) * sizeof(u64));
     mm_put(mm);
     return result;
 }

@@ -30,6 +30,12 @@ enum mm_rss_kind { MM_RSS_ANON, MM_RSS_FILE, MM_RSS_SHMEM, MM_RSS_NR };
 
 #define AUXV_WORDS 48
 
+/** The auxiliary vector as it was put on the stack; exec makes it, and what it forks shares it. */
+struct mm_auxv {
+    struct refcount refs;  /* [x] address spaces */
+    u64 words[AUXV_WORDS]; /* [1] */
+};
+
 /** Addresses that exec learns from the program, for brk and for /proc. */
 struct mm_layout {
     u64 start_code, end_code;
@@ -75,7 +81,7 @@ struct mm {
     u64 mmap_base;             /* [1] top of the area that mmap fills downwards */
     u64 def_flags;             /* [m] VM_* that every new mapping gets (mlockall) */
     struct mm_layout layout;   /* [m] */
-    u64 auxv[AUXV_WORDS];      /* [1] as it was put on the stack */
+    struct mm_auxv *auxv;      /* [1] a reference; NULL before exec */
     struct file *exe_file;     /* [m] what exec ran; a reference */
     struct list_node all_link; /* link in the list of all address spaces, for mm_verify_all() */
 };
@@ -107,6 +113,10 @@ void mm_init(void);
  * Return: 0 or -ENOMEM.
  */
 int MUST_CHECK mm_create(struct mm **out);
+
+/** mm_create_auxv() - make room for what exec puts on the stack of a new one. Return: 0, -ENOMEM.
+ */
+int MUST_CHECK mm_create_auxv(struct mm *mm);
 
 /** mm_get() - one more user; the caller knows that there is one already. */
 void mm_get(struct mm *mm);
