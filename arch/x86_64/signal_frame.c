@@ -161,8 +161,8 @@ static ALWAYS_INLINE bool store_context(const struct sigcontext *sc, const struc
     if (!store_registers(sc, tf)) {
         return false;
     }
-    USER_WORD_STORE(&sc->err, sig->fault_error, failed);
-    USER_WORD_STORE(&sc->trapno, sig->fault_vector, failed);
+    USER_WORD_STORE(&sc->err, (u64)sig->fault_error, failed);
+    USER_WORD_STORE(&sc->trapno, (u64)sig->fault_vector, failed);
     USER_WORD_STORE(&sc->oldmask, request->saved_mask, failed);
     USER_WORD_STORE(&sc->cr2, sig->fault_address, failed);
     USER_WORD_STORE(&sc->fpstate, fpstate, failed);

@@ -79,8 +79,8 @@ static void note_fault(u64 vector, u64 error, u64 address)
 {
     struct thread_signals *sig = &current_thread()->sig;
 
-    sig->fault_vector = vector;
-    sig->fault_error = error;
+    sig->fault_vector = (u32)vector;
+    sig->fault_error = (u32)error;
     sig->fault_address = address;
 }
 

@@ -189,14 +189,14 @@ static void clone_init_registers(const struct clone_build *build)
     const struct clone_request *request = build->request;
     struct thread *self = current_thread();
     struct thread *thread = build->thread;
-    struct trapframe frame = *arch_thread_trapframe(&self->arch);
+    struct trapframe *frame = arch_thread_trapframe(&thread->arch);
 
-    tf_set_result(&frame, 0);
-    tf_forget_syscall(&frame);
+    arch_thread_init_user(&thread->arch, arch_thread_trapframe(&self->arch));
+    tf_set_result(frame, 0);
+    tf_forget_syscall(frame);
     if (request->stack != 0) {
-        tf_set_sp(&frame, request->stack);
+        tf_set_sp(frame, request->stack);
     }
-    arch_thread_init_user(&thread->arch, &frame);
     arch_thread_fork(&thread->arch);
     if ((request->flags & CLONE_SETTLS) != 0) {
         arch_set_tls(&thread->arch, request->tls);

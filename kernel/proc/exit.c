@@ -31,7 +31,6 @@ static void exit_signals(struct process *process, struct thread *thread, s32 cod
     int signal = process->stop_signal;
 
     thread->sig.exiting = true;
-    thread->sig.exit_code = code;
     if (thread->tid == process->pid && !process->group_exit) {
         process->exit_code = code;
     }

@@ -56,12 +56,13 @@ int thread_alloc(struct process *process, struct thread **out)
     }
     set_defaults(thread);
     thread->process = process;
-    thread->kstack = vmap_alloc_stack();
-    if (thread->kstack == NULL) {
+    void *stack = vmap_alloc_stack();
+
+    if (stack == NULL) {
         goto out_free_thread;
     }
-    thread->arch.kernel_stack_base = (u64)thread->kstack;
-    thread->arch.kernel_stack_top = (u64)thread->kstack + KSTACK_SIZE;
+    thread->arch.kernel_stack_base = (u64)stack;
+    thread->arch.kernel_stack_top = (u64)stack + KSTACK_SIZE;
     if (process != NULL && arch_thread_fpu_alloc(&thread->arch) != 0) {
         goto out_free_stack;
     }
@@ -72,7 +73,7 @@ int thread_alloc(struct process *process, struct thread **out)
     return 0;
 
 out_free_stack:
-    vmap_free_stack(thread->kstack);
+    vmap_free_stack(stack);
 out_free_thread:
     kmem_cache_free(thread_cache, thread);
     return -ENOMEM;
@@ -88,7 +89,7 @@ static void thread_free(struct thread *thread)
     }
     spin_unlock_irqrestore(&all_threads_lock, flags);
     arch_thread_fpu_free(&thread->arch);
-    vmap_free_stack(thread->kstack);
+    vmap_free_stack((void *)thread->arch.kernel_stack_base);
     kmem_cache_free(thread_cache, thread);
 }
 
@@ -224,7 +225,7 @@ void thread_for_each(bool (*fn)(struct thread *thread, void *arg), void *arg)
 
 static void note_stack(const struct thread *thread)
 {
-    u32 used = vmap_stack_used(thread->kstack);
+    u32 used = vmap_stack_used((const void *)thread->arch.kernel_stack_base);
 
     if (used > KSTACK_SIZE / 2) {
         panic("thread \"%s\" has used %u bytes of its kernel stack, more than half of it",

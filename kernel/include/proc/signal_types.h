@@ -45,10 +45,8 @@ struct thread_signals {
     u64 altstack_sp;               /* [t] */
     u64 altstack_size;             /* [t] */
     u32 altstack_flags;            /* [t] SS_DISABLE if there is none */
-    s32 exit_code;                 /* [t] wait status word of the thread's end */
-    s32 exit_signal;               /* [t] unused by CLONE_THREAD children */
-    u64 fault_vector;              /* [t] last exception in user mode: what a frame shows */
-    u64 fault_error;               /* [t] */
+    u32 fault_vector;              /* [t] last exception in user mode: what a frame shows */
+    u32 fault_error;               /* [t] */
     u64 fault_address;             /* [t] */
     u64 set_child_tid;             /* [t] user address that gets the tid when a clone starts */
     struct vfork_wait *vfork;      /* [t] creator that waits until this thread leaves the mm */

@@ -76,7 +76,6 @@ struct restart_block {
             u32 nr_fds;
             u64 deadline_ns;
         } poll;
-        u64 words[6];
     };
 };
 
@@ -109,7 +108,6 @@ struct thread {
 
     s32 tid;                       /* [I] set by the creator before the start; kernel threads: 0 */
     u32 refcount;                  /* [x] one for being alive, one for each holder */
-    void *kstack;                  /* [I] lowest byte of the kernel stack */
     struct list_node process_link; /* [p] in process->threads */
     struct list_node all_link;     /* in the list of all threads (thread_for_each) */
     char comm[THREAD_NAME_SIZE];   /* [t] write; name, NUL-terminated */
