@@ -12,8 +12,9 @@
  *      user may change the table.
  *
  * Changes of a common table are made under its own lock, since each process has a sig_lock of its
- * own. An action with SA_RESETHAND changes when it is delivered, where nothing can fail: a table
- * that may hold one is copied by fork. Read next: signal.c.
+ * own; so are those by sigaction, since fork copies without sig_lock. An action with SA_RESETHAND
+ * changes when it is delivered, where nothing can fail: a table that may hold one is copied by
+ * fork. Read next: signal.c.
  */
 #include <proc/signal_internal.h>
 
@@ -144,6 +145,13 @@ bool sighand_force_default(struct process *process, int signal)
     }
     action->handler = SIG_DFL;
     return true;
+}
+
+void sighand_take_common(struct sighand *sighand, int signal, struct signal_action *taken)
+{
+    spin_lock(&sighand->lock);
+    signal_action_take(&sighand->actions[signal - 1], taken);
+    spin_unlock(&sighand->lock);
 }
 
 void sighand_copy_ignored(struct sighand *to, struct sighand *from)

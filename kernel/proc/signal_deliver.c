@@ -133,16 +133,8 @@ static enum step signal_act(struct process *process, struct thread *thread,
                             struct taken_signal *taken, u64 flags) RELEASES(process->sig_lock)
 {
     int signal = taken->signal;
-    struct sighand *sighand = process->sighand;
 
-    spin_lock(&sighand->lock);
-    struct signal_action *action = &sighand->actions[signal - 1];
-
-    taken->action = *action;
-    if (action->handler > SIG_IGN && (action->flags & SA_RESETHAND) != 0) {
-        action->handler = SIG_DFL;
-    }
-    spin_unlock(&sighand->lock);
+    sighand_take(process->sighand, signal, &taken->action);
     if (taken->action.handler > SIG_IGN) {
         /* What else waits is looked at once the handler's mask is set, or on the way out. */
         spin_unlock_irqrestore(&process->sig_lock, flags);

@@ -35,6 +35,30 @@ MUST_CHECK bool sighand_lock_own(struct process *process, u64 *flags)
  */
 MUST_CHECK bool sighand_force_default(struct process *process, int signal);
 
+/* Delivery takes an action; SA_RESETHAND uses it up. */
+static inline void signal_action_take(struct signal_action *action, struct signal_action *taken)
+{
+    *taken = *action;
+    if (action->handler > SIG_IGN && (action->flags & SA_RESETHAND) != 0) {
+        WRITE_ONCE(action->handler, SIG_DFL);
+    }
+}
+
+/* The same from a table that is common. */
+void sighand_take_common(struct sighand *sighand, int signal, struct signal_action *taken);
+
+/** sighand_take() - the action of a signal that is delivered now. The caller holds the sig_lock of
+ *  a process that uses the table. */
+static inline void sighand_take(struct sighand *sighand, int signal, struct signal_action *taken)
+{
+    /* Processes that only share until one changes something do not wait for each other here. */
+    if (likely(!sighand->is_common)) {
+        signal_action_take(&sighand->actions[signal - 1], taken);
+    } else {
+        sighand_take_common(sighand, signal, taken);
+    }
+}
+
 /** signal_has_fatal_default() - does the default action end the process? */
 static inline bool signal_has_fatal_default(int signal)
 {
