@@ -38,12 +38,35 @@ void interval_tree_insert(struct interval_tree *tree, struct interval_node *node
         parent = *link;
         link = node->start < to_interval(parent)->start ? &parent->left : &parent->right;
     }
+    list_init(&node->twins);
     rb_insert_at(&tree->root, &node->rb, parent, link, &interval_ops);
+}
+
+static bool is_in_tree(const struct interval_node *node)
+{
+    return node->subtree_end != 0;
+}
+
+void interval_tree_insert_twin(struct interval_node *node, struct interval_node *twin)
+{
+    ASSERT(node->start == twin->start && node->end == twin->end, "twins have the same interval");
+    node->subtree_end = 0;
+    list_add_after(&twin->twins, &node->twins);
 }
 
 void interval_tree_remove(struct interval_tree *tree, struct interval_node *node)
 {
-    rb_erase(&tree->root, &node->rb, &interval_ops);
+    struct interval_node *next = container_of(node->twins.next, struct interval_node, twins);
+
+    if (next == node) {
+        rb_erase(&tree->root, &node->rb, &interval_ops);
+        return;
+    }
+    list_del(&node->twins);
+    if (is_in_tree(node)) {
+        next->subtree_end = node->subtree_end;
+        rb_replace(&tree->root, &node->rb, &next->rb);
+    }
 }
 
 /* The first node of a subtree, in order, that meets [start, end). */
@@ -79,8 +102,13 @@ struct interval_node *interval_tree_first(const struct interval_tree *tree, u64 
 
 struct interval_node *interval_tree_next(struct interval_node *node, u64 start, u64 end)
 {
-    struct rb_node *rb = &node->rb;
+    struct interval_node *twin = container_of(node->twins.next, struct interval_node, twins);
+    struct rb_node *rb = &twin->rb;
 
+    if (!is_in_tree(twin)) {
+        return twin;
+    }
+    /* Once around the ring: on from the one in the tree. */
     for (;;) {
         struct interval_node *right = first_in_subtree(rb->right, start, end);
         if (right != NULL) {

@@ -367,14 +367,21 @@ bool radix_peek(const struct radix *tree, u64 first, u32 nr, void **items)
     if ((shape & 1) != 0) {
         return false;
     }
-    for (u32 i = 0; i < nr; i++) {
-        u32 slot = slot_of(first + i, 1);
+    /* Node by node of the lowest level. */
+    while (nr > 0) {
+        u32 slot = slot_of(first, 1);
+        u32 nr_here = min(nr, RADIX_SLOTS - slot);
 
-        if ((i == 0 || slot == 0) && !peek_leaf(tree, first + i, shape, &leaf)) {
+        if (!peek_leaf(tree, first, shape, &leaf)) {
             return false;
         }
-        explore_point(EXPLORE_COUNT);
-        items[i] = leaf != NULL ? slot_load(&leaf->slots[slot]) : NULL;
+        for (u32 i = 0; i < nr_here; i++) {
+            explore_point(EXPLORE_COUNT);
+            items[i] = leaf != NULL ? slot_load(&leaf->slots[slot + i]) : NULL;
+        }
+        items += nr_here;
+        first += nr_here;
+        nr -= nr_here;
     }
     return !seqcount_read_retry(&tree->shape, shape);
 }

@@ -168,19 +168,22 @@ void rb_insert_at(struct rb_root *root, struct rb_node *node, struct rb_node *pa
 static struct rb_node *build_subtree(struct rb_node **next, u64 count, u32 red_depth,
                                      const struct rb_augment_ops *ops)
 {
-    u64 nr_left = count / 2;
-    u64 nr_right = count - nr_left - 1;
-    struct rb_node *left = nr_left != 0 ? build_subtree(next, nr_left, red_depth - 1, ops) : NULL;
-    struct rb_node *node = *next;
+    struct rb_node *left = NULL;
+    struct rb_node *node;
 
+    if (count > 1) {
+        left = build_subtree(next, count / 2, red_depth - 1, ops);
+    }
+    node = *next;
     *next = node->right;
     node->left = left;
-    node->right = nr_right != 0 ? build_subtree(next, nr_right, red_depth - 1, ops) : NULL;
+    node->right = NULL;
     node->parent_color = red_depth == 0 ? 0 : RB_BLACK;
-    if (node->left != NULL) {
-        set_parent(node->left, node);
+    if (left != NULL) {
+        set_parent(left, node);
     }
-    if (node->right != NULL) {
+    if (count > 2) {
+        node->right = build_subtree(next, (count - 1) / 2, red_depth - 1, ops);
         set_parent(node->right, node);
     }
     update(node, ops);

@@ -109,7 +109,9 @@ static int copy_table(struct fork_copy *copy, u64 end)
         return -ENOMEM;
     }
     for (;;) {
-        /* Parent before child; the child's table is known to truncation at most. */
+        /* Parent before child; the child's table is known to truncation at most, which comes to the
+         * parent's first (vma_append_copy()), so nothing that it took there is copied after it has
+         * been here. */
         cursor_lock(&copy->from);
         cursor_lock_nested(&copy->to);
         step = copy_entries(copy, end);

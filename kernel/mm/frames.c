@@ -140,11 +140,6 @@ void page_free(struct page *page, u32 order)
     }
 }
 
-void page_free_unreferenced(struct page *page)
-{
-    free_block(page, 0);
-}
-
 void page_split_block(struct page *page, u32 order)
 {
     for (u32 i = 1; i < 1U << order; i++) {
@@ -165,9 +160,21 @@ static COLD NORETURN void freed_while_in_use(const struct page *page)
     BUG("F4: a free frame has no references, mappings or pins");
 }
 
-/* What is not simply unused: page tables, which come back empty, and mistakes. */
+static ALWAYS_INLINE void free_unused(struct cpu_frames *frames, struct page *page)
+{
+    kasan_poison(page_to_virt(page), PAGE_SIZE, KASAN_FREE_PAGE);
+    chain_push(&frames->current, page);
+}
+
+/* Where there is no room, or the page is not simply unused: a page table, which comes back empty,
+ * or a mistake. */
 static NOINLINE void free_special(struct cpu_frames *frames, struct page *page)
 {
+    if (is_unused(page)) {
+        make_room(frames);
+        free_unused(frames, page);
+        return;
+    }
     if (!page_is_zeroed(page)) {
         freed_while_in_use(page);
     }
@@ -182,15 +189,17 @@ static NOINLINE void free_special(struct cpu_frames *frames, struct page *page)
 
 static ALWAYS_INLINE void free_frame(struct cpu_frames *frames, struct page *page)
 {
-    if (unlikely(!is_unused(page))) {
+    if (unlikely(!is_unused(page) || frames->current.count == frame_pool.chain_frames)) {
         free_special(frames, page);
         return;
     }
-    if (unlikely(frames->current.count == frame_pool.chain_frames)) {
-        make_room(frames);
-    }
-    kasan_poison(page_to_virt(page), PAGE_SIZE, KASAN_FREE_PAGE);
-    chain_push(&frames->current, page);
+    free_unused(frames, page);
+}
+
+void page_free_unreferenced(struct page *page)
+{
+    DEBUG_ASSERT(!cpu_in_interrupt(), "interrupt handlers do not free");
+    free_frame(&cpu_frames[cpu_id()], page);
 }
 
 static void free_block(struct page *page, u32 order)

@@ -126,7 +126,6 @@ void mm_count_put(struct mm *mm)
     spin_lock(&all_mms_lock);
     list_del(&mm->all_link);
     spin_unlock(&all_mms_lock);
-    arch_mm_forget(mm);
     page_table_destroy(mm);
     kmem_cache_free(mm_cache, mm);
 }
@@ -208,7 +207,7 @@ static int fork_one(struct mm *child, struct vma *vma, struct uffd_forks *pagers
     if (copies_pages && vma->anon_vma != NULL && anon_vma_fork(copy, vma) != 0) {
         goto out_free;
     }
-    vma_append(child, copy);
+    vma_append_copy(child, copy, vma);
     mm_account_add(child, copy->flags, nr_pages);
     return copies_pages ? fork_copy_page_range(copy, vma) : 0;
 

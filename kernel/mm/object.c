@@ -123,16 +123,30 @@ static bool may_write_object(u64 vm_flags)
     return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
 }
 
-void object_insert_vma(struct vma *vma)
+static void enter_mapping(struct vma *vma, struct vma *twin)
 {
     struct vm_object *object = vma->object;
 
     vma->object_node.start = vma->pgoff;
     vma->object_node.end = vma->pgoff + vma_nr_pages(vma);
-    interval_tree_insert(&object->mappings, &vma->object_node);
+    if (twin != NULL) {
+        interval_tree_insert_twin(&vma->object_node, &twin->object_node);
+    } else {
+        interval_tree_insert(&object->mappings, &vma->object_node);
+    }
     if (may_write_object(vma->flags)) {
         object->nr_shared_writable++;
     }
+}
+
+void object_insert_vma(struct vma *vma)
+{
+    enter_mapping(vma, NULL);
+}
+
+void object_insert_twin(struct vma *vma, struct vma *twin)
+{
+    enter_mapping(vma, twin);
 }
 
 void object_remove_vma(struct vma *vma)

@@ -17,13 +17,20 @@
 #include <mm/zap.h>
 
 #define ROOT_LEVEL (PT_LEVELS - 1)
+_Static_assert(ROOT_LEVEL == 3, "free_level() knows the levels one by one");
 
 static struct page *table_alloc(struct mm *mm, unsigned level, u64 addr);
 static void table_retire(struct mm *mm, struct page *page);
-static void table_free(struct mm *mm, struct page *table, struct tlb_batch *batch);
+static void table_free(struct mm *mm, struct page *table, u64 start, u64 end,
+                       struct tlb_batch *batch);
 static bool table_is_empty(const struct page *table);
-static void free_below(struct mm *mm, struct pte *entries, unsigned level, u64 base,
-                       const struct table_range *range, struct tlb_batch *batch);
+static ALWAYS_INLINE void free_level(struct mm *mm, struct pte *entries, const unsigned level,
+                                     u64 base, const struct table_range *range,
+                                     struct tlb_batch *batch);
+static void free_level_1(struct mm *mm, struct pte *entries, u64 base,
+                         const struct table_range *range, struct tlb_batch *batch);
+static void free_level_2(struct mm *mm, struct pte *entries, u64 base,
+                         const struct table_range *range, struct tlb_batch *batch);
 
 int page_table_create(struct mm *mm)
 {
@@ -162,7 +169,7 @@ void free_page_tables(struct mm *mm, const struct table_range *range, struct tlb
         whole.ceiling += PAGE_SIZE;
     }
     if (whole.start < whole.end) {
-        free_below(mm, page_table_root(mm), ROOT_LEVEL, 0, &whole, batch);
+        free_level(mm, page_table_root(mm), ROOT_LEVEL, 0, &whole, batch);
     }
 }
 
@@ -171,10 +178,11 @@ void free_page_tables(struct mm *mm, const struct table_range *range, struct tlb
  * at: a table that serves none of that went when the last VMA that it served did.
  *
  * A walk without a lock may have read an entry before it was cleared, so the frames wait for the
- * flush.
+ * flush. The compiler makes one function a level of it, with the sizes as constants.
  */
-static void free_below(struct mm *mm, struct pte *entries, unsigned level, u64 base,
-                       const struct table_range *range, struct tlb_batch *batch)
+static ALWAYS_INLINE void free_level(struct mm *mm, struct pte *entries, const unsigned level,
+                                     u64 base, const struct table_range *range,
+                                     struct tlb_batch *batch)
 {
     u64 size = pt_level_size(level);
     u64 addr = max(ALIGN_DOWN(range->start, size), base);
@@ -187,21 +195,41 @@ static void free_below(struct mm *mm, struct pte *entries, unsigned level, u64 b
         if (!pte_is_table(old)) {
             continue;
         }
-        if (level > 1) {
-            free_below(mm, page_table_entries(old), level - 1, addr, range, batch);
+        if (level == 3) {
+            free_level_2(mm, page_table_entries(old), addr, range, batch);
+        } else if (level == 2) {
+            free_level_1(mm, page_table_entries(old), addr, range, batch);
         }
         if (addr >= range->floor && addr + size <= range->ceiling) {
             explore_point(EXPLORE_ENTRY);
             pte_store(entry, pte_none());
-            tlb_batch_add_range(batch, addr, addr + size);
-            table_free(mm, phys_to_page(pte_table_phys(old)), batch);
+            table_free(mm, phys_to_page(pte_table_phys(old)), addr, addr + size, batch);
         }
     }
 }
 
-static void table_free(struct mm *mm, struct page *table, struct tlb_batch *batch)
+static void free_level_1(struct mm *mm, struct pte *entries, u64 base,
+                         const struct table_range *range, struct tlb_batch *batch)
+{
+    free_level(mm, entries, 1, base, range, batch);
+}
+
+static void free_level_2(struct mm *mm, struct pte *entries, u64 base,
+                         const struct table_range *range, struct tlb_batch *batch)
+{
+    free_level(mm, entries, 2, base, range, batch);
+}
+
+/* The table served [start, end). */
+static void table_free(struct mm *mm, struct page *table, u64 start, u64 end,
+                       struct tlb_batch *batch)
 {
     table_retire(mm, table);
+    if (batch == NULL) {
+        page_put(table);
+        return;
+    }
+    tlb_batch_add_range(batch, start, end);
     if (tlb_batch_is_full(batch)) {
         tlb_batch_make_room(batch);
     }

@@ -10,6 +10,7 @@
  * flushed; only then are the frames given back (I8). Read next: protect.c.
  */
 #include <arch/pgtable.h>
+#include <arch/thread.h>
 #include <lib/assert.h>
 #include <lib/errno.h>
 #include <mm/account.h>
@@ -184,38 +185,50 @@ int mm_unmap(struct mm *mm, u64 addr, u64 len)
 }
 
 /*
+ * Removes a VMA and those that follow without a gap, and the tables that nothing else above needs.
+ * Return: the VMA after them.
+ */
+static struct vma *remove_dead_run(struct mm *mm, struct vma *first)
+{
+    struct table_range tables = {.start = first->start, .end = first->end};
+    struct vma *after = vma_next(first);
+
+    while (after != NULL && after->start == tables.end) {
+        tables.end = after->end;
+        after = vma_next(after);
+    }
+    zap_dead_range(mm, tables.start, tables.end);
+    for (struct vma *vma = first, *next; vma != after; vma = next) {
+        next = vma_next(vma);
+        account_removed(mm, vma, vma_nr_pages(vma));
+        vma_unlink_last_user(mm, vma);
+    }
+    tables.ceiling = after != NULL ? after->start : TASK_SIZE;
+    if (leaves_tables_idle(&tables)) {
+        free_page_tables(mm, &tables, NULL);
+    }
+    return after;
+}
+
+/*
  * Nobody can look anything up any more: there is no user, and who finds a VMA by its pages leaves
  * it alone once it is out of the reverse maps. So no VMA is locked, and none leaves the tree
- * singly.
+ * singly. The one flush comes first (I8): no processor will load these tables again.
  */
 void unmap_everything(struct mm *mm)
 {
-    struct list_node detached = LIST_INIT(detached);
     struct vma *vma = vma_first(mm);
-    struct tlb_batch batch;
 
+    arch_mm_forget(mm);
     mm_write_lock(mm);
     mm_update_hiwater(mm);
-    tlb_batch_begin(&batch, mm);
     vma_tree_forget(mm);
-    /* Upwards, freeing the tables of each VMA when nothing is left below it. */
+    /* Upwards, so that nothing is left below. */
     while (vma != NULL) {
-        struct table_range tables = {.start = vma->start, .end = vma->end};
-        struct vma *next = vma_next(vma);
-
-        account_removed(mm, vma, vma_nr_pages(vma));
-        zap_range(vma, vma->start, vma->end, &batch);
-        vma_unlink_last_user(mm, vma);
-        list_add_tail(&detached, &vma->link);
-        tables.ceiling = next != NULL ? next->start : TASK_SIZE;
-        if (leaves_tables_idle(&tables)) {
-            free_page_tables(mm, &tables, &batch);
-        }
-        vma = next;
+        vma = remove_dead_run(mm, vma);
     }
-    tlb_batch_finish(&batch);
     mm_write_unlock(mm);
-    vma_free_list(&detached);
+    vma_free_list(&mm->vma_list);
     ASSERT(mm->total_vm == 0 && mm->locked_vm == 0 && mm->data_vm == 0 && mm->stack_vm == 0,
            "I9: the counters of an empty address space are zero");
     ASSERT(mm->map_count == 0, "I9: map_count is the number of VMAs");

@@ -203,13 +203,13 @@ void vma_link(struct mm *mm, struct vma *vma, struct vma *prev)
     }
 }
 
-void vma_append(struct mm *mm, struct vma *vma)
+void vma_append_copy(struct mm *mm, struct vma *vma, struct vma *original)
 {
     vma_tree_append(mm, vma);
     mm->map_count++;
     if (vma->object != NULL) {
         object_lock(vma->object);
-        object_insert_vma(vma);
+        object_insert_twin(vma, original);
         object_unlock(vma->object);
     }
 }
@@ -240,7 +240,6 @@ void vma_unlink(struct mm *mm, struct vma *vma)
 void vma_unlink_last_user(struct mm *mm, struct vma *vma)
 {
     leave_reverse_maps(vma);
-    list_del(&vma->link);
     mm->map_count--;
     __atomic_store_n(&vma->mm, NULL, __ATOMIC_RELEASE);
 }

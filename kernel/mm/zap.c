@@ -28,6 +28,8 @@ static ALWAYS_INLINE void zap_absent(struct pt_cursor *cursor, enum zap_mode mod
 static void zap_account(struct mm *mm, const struct zap_counts *counts);
 static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *counts,
                                       struct tlb_batch *batch);
+static void zap_dead_table(struct pt_cursor *cursor, u64 end);
+static ALWAYS_INLINE void zap_dead_entry(struct pte entry, struct zap_counts *counts);
 
 void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
 {
@@ -165,4 +167,68 @@ static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *count
         }
     }
     tlb_batch_add_page(batch, page);
+}
+
+void zap_dead_range(struct mm *mm, u64 start, u64 end)
+{
+    struct pt_cursor cursor;
+
+    ASSERT(atomic_u64_load(&mm->cpumask) == 0, "I8: no CPU keeps a dead address space loaded");
+    if (!cursor_first(&cursor, mm, start, end)) {
+        return;
+    }
+    do {
+        zap_dead_table(&cursor, cursor_table_end(&cursor, end));
+        sched_point();
+    } while (cursor_resume(&cursor, end));
+}
+
+static void zap_dead_table(struct pt_cursor *cursor, u64 end)
+{
+    struct zap_counts counts = {.nr_anon_gone = 0};
+    struct pt_cursor at = *cursor;
+
+    cursor_lock(&at);
+    cursor_skip_none(&at, end);
+    while (at.addr < end) {
+        struct pte entry = cursor_pte(&at);
+
+        if (pte_is_none(entry)) {
+            cursor_step(&at);
+            if (IS_ALIGNED(at.addr, CURSOR_STRIDE * PAGE_SIZE)) {
+                cursor_skip_none(&at, end);
+            }
+            continue;
+        }
+        if (likely(pte_is_present(entry))) {
+            cursor_set(&at, pte_none());
+            zap_dead_entry(entry, &counts);
+        } else {
+            zap_absent(&at, ZAP_ALL, false);
+        }
+        cursor_step(&at);
+    }
+    zap_account(cursor->mm, &counts);
+    cursor_unlock(&at);
+    *cursor = at;
+}
+
+/* No translation of the entry is left, so its page may be freed at once (I8). */
+static ALWAYS_INLINE void zap_dead_entry(struct pte entry, struct zap_counts *counts)
+{
+    struct page *page = pte_page(entry);
+
+    if (page == NULL) {
+        return;
+    }
+    if (page_is_anon(page)) {
+        counts->rss[MM_RSS_ANON]++;
+        counts->nr_anon_gone += page_put_mapping(page);
+        return;
+    }
+    counts->rss[MM_RSS_SHMEM]++;
+    if (pte_is_dirty(entry) && !page_is_dirty(page)) {
+        page_set_dirty(page);
+    }
+    (void)page_put_mapping(page);
 }

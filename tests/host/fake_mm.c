@@ -310,6 +310,11 @@ void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
 {
     ASSERT(start >= vma->start && end <= vma->end && start < end,
            "what is zapped is a part of the VMA");
+    zap_dead_range(vma->mm, start, end);
+}
+
+void zap_dead_range(struct mm *mm, u64 start, u64 end)
+{
     for (u64 addr = max(start, FAKE_BASE); addr < min(end, FAKE_END); addr += PAGE_SIZE) {
         *entry_at(addr) = (struct fake_entry){.tag = 0};
     }

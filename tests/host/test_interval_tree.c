@@ -54,8 +54,14 @@ TEST(random_sets_answer_every_query_as_a_linear_search_does)
     for (int round = 0; round < 3000; round++) {
         size_t i = host_random(MAX_INTERVALS);
 
+        size_t twin = host_random(MAX_INTERVALS);
+
         if (is_in_tree[i]) {
             interval_tree_remove(&tree, &nodes[i]);
+        } else if (is_in_tree[twin] && host_random(2) == 0) {
+            nodes[i].start = nodes[twin].start;
+            nodes[i].end = nodes[twin].end;
+            interval_tree_insert_twin(&nodes[i], &nodes[twin]);
         } else {
             nodes[i].start = host_random(SPACE);
             nodes[i].end = nodes[i].start + 1 + host_random(round % 3 == 0 ? SPACE : 20);
@@ -67,6 +73,44 @@ TEST(random_sets_answer_every_query_as_a_linear_search_does)
     }
     check_query(&tree, 0, 3 * SPACE);
     EXPECT_TRUE(rb_check(&tree.root) >= 0);
+}
+
+TEST(a_twin_comes_later_than_the_one_it_was_made_from)
+{
+    struct interval_tree tree = INTERVAL_TREE_INIT;
+    struct interval_node first = {.start = 1, .end = 4};
+    struct interval_node second = first;
+    struct interval_node third = first;
+    struct interval_node after = {.start = 2, .end = 3};
+
+    interval_tree_insert(&tree, &first);
+    interval_tree_insert(&tree, &after);
+    interval_tree_insert_twin(&second, &first);
+    interval_tree_insert_twin(&third, &second);
+    EXPECT_TRUE(interval_tree_first(&tree, 2, 3) == &first);
+    EXPECT_TRUE(interval_tree_next(&first, 2, 3) == &second);
+    EXPECT_TRUE(interval_tree_next(&second, 2, 3) == &third);
+    EXPECT_TRUE(interval_tree_next(&third, 2, 3) == &after);
+    EXPECT_TRUE(interval_tree_next(&after, 2, 3) == NULL);
+    interval_tree_remove(&tree, &first);
+    EXPECT_TRUE(interval_tree_first(&tree, 2, 3) == &second);
+    EXPECT_TRUE(interval_tree_next(&third, 2, 3) == &after);
+    interval_tree_remove(&tree, &third);
+    interval_tree_remove(&tree, &second);
+    EXPECT_TRUE(interval_tree_first(&tree, 1, 4) == &after);
+    interval_tree_remove(&tree, &after);
+    EXPECT_TRUE(interval_tree_is_empty(&tree));
+}
+
+TEST(a_twin_has_the_same_interval)
+{
+    struct interval_tree tree = INTERVAL_TREE_INIT;
+    struct interval_node node = {.start = 1, .end = 4};
+    struct interval_node longer = {.start = 1, .end = 5};
+
+    interval_tree_insert(&tree, &node);
+    EXPECT_PANIC("twins have the same interval", interval_tree_insert_twin(&longer, &node));
+    interval_tree_remove(&tree, &node);
 }
 
 TEST(empty_interval_is_refused)

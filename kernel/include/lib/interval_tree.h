@@ -2,19 +2,22 @@
  * Sets of intervals [start, end), which may overlap and repeat, with a query for all that meet a
  * range.
  *
- * A red-black tree sorted by start; each node also knows the greatest end below it.
+ * A red-black tree sorted by start; each node also knows the greatest end below it. Twins, nodes
+ * that were said to have the same interval, form a ring; one of them stands in the tree for all.
  */
 #ifndef LIB_INTERVAL_TREE_H
 #define LIB_INTERVAL_TREE_H
 
+#include <lib/list.h>
 #include <lib/rbtree.h>
 
 struct interval_node {
     struct rb_node rb;
     u64 start;
     u64 end;
-    /* The greatest end in this node's subtree. */
+    /* The greatest end in this node's subtree; 0 while a twin stands in the tree for it. */
     u64 subtree_end;
+    struct list_node twins;
 };
 
 struct interval_tree {
@@ -40,6 +43,13 @@ static inline bool interval_tree_is_empty(const struct interval_tree *tree)
  * interval_tree_insert() - add a node whose start and end are set, start < end.
  */
 void interval_tree_insert(struct interval_tree *tree, struct interval_node *node);
+
+/**
+ * interval_tree_insert_twin() - add a node with the interval of one that is in the set. O(1).
+ *
+ * Walks meet @node later than @twin.
+ */
+void interval_tree_insert_twin(struct interval_node *node, struct interval_node *twin);
 
 /**
  * interval_tree_remove() - take a node out; its start and end are what they were at insertion.

@@ -48,4 +48,20 @@ static inline bool page_remove_mapping(struct page *page)
     return old == 1;
 }
 
+/**
+ * page_put_mapping() - page_remove_mapping() and page_put() in one step.
+ * Return: was it the last entry that maps the page?
+ */
+static inline bool page_put_mapping(struct page *page)
+{
+    u64 old = atomic_u64_fetch_sub(&page->counts, PAGE_MAPPED_ONCE);
+
+    ASSERT((s64)old >= (s64)PAGE_MAPPED_ONCE && (u32)old - 1 < REFCOUNT_LIMIT,
+           "I5: an entry that goes was counted when it came");
+    if ((u32)old == 1) {
+        page_free_unreferenced(page);
+    }
+    return old >> 32 == 1;
+}
+
 #endif

@@ -302,8 +302,12 @@ static inline void object_unlock(struct vm_object *object) RELEASES(&object->loc
     rwsem_write_unlock(&object->lock);
 }
 
-/** object_insert_vma() / object_remove_vma() - keep the tree of mappings. Context: object lock. */
+/**
+ * object_insert_vma() / object_remove_vma() - keep the tree of mappings. Context: object lock.
+ * object_insert_twin() - the same for a VMA that maps what @twin maps, which is in the tree. O(1).
+ */
 void object_insert_vma(struct vma *vma);
+void object_insert_twin(struct vma *vma, struct vma *twin);
 void object_remove_vma(struct vma *vma);
 
 /**

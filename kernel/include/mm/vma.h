@@ -272,14 +272,16 @@ void vma_set_flags(struct vma *vma, u64 flags);
 void vma_link(struct mm *mm, struct vma *vma, struct vma *prev);
 
 /**
- * vma_append() - vma_link() above all others in an address space that nobody looks into yet; the
- *                tree is made at the end, by vma_tree_build().
+ * vma_append_copy() - vma_link() above all others in an address space that nobody looks into yet;
+ *                     the tree is made at the end, by vma_tree_build().
+ * @original: the parent's VMA; who walks the mappings of the object meets it before the copy
  */
-void vma_append(struct mm *mm, struct vma *vma);
+void vma_append_copy(struct mm *mm, struct vma *vma, struct vma *original);
 
 /**
  * vma_unlink_last_user() - vma_unlink() when the whole address space goes: nobody looks anything up
  *                          in it, so the VMAs leave in any order, and the tree without turning.
+ *                          It stays in the list, for vma_free_list().
  *
  * Context: no user is left; its entries zapped.
  */

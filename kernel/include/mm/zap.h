@@ -29,6 +29,15 @@ void zap_keeping_markers(struct vma *vma, u64 start, u64 end, struct tlb_batch *
  * punching. */
 void zap_file_pages(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch);
 
+/**
+ * zap_dead_range() - zap_range() of an address space that no processor runs or will run again.
+ *
+ * There is nothing to flush, so the pages are freed on the way, and the range may span VMAs.
+ *
+ * Context: the last user of @mm is gone, and arch_mm_forget() has run since.
+ */
+void zap_dead_range(struct mm *mm, u64 start, u64 end);
+
 /*
  * Tables that [start, end) made needless, and how far around it nothing else is mapped.
  * floor <= start, end <= ceiling; floor is the end of the VMA below or 0, ceiling the start of the
@@ -44,6 +53,7 @@ struct table_range {
 /**
  * free_page_tables() - free the tables that serve a part of [start, end) and nothing outside
  *                      [floor, ceiling).
+ * @batch: frees them after its flush; NULL, as for zap_dead_range(): they are freed at once
  *
  * Every entry of the range has been zapped, no VMA intersects [floor, ceiling) any more, and those
  * that did are out of the tree, of their object's mappings and of their anon_vma. So nobody can

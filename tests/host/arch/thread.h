@@ -30,4 +30,11 @@ static inline u32 arch_thread_work(const struct arch_thread *arch)
     return arch->work;
 }
 
+struct mm;
+
+/* No processor runs an address space of a host test. */
+static inline void arch_mm_forget(const struct mm *mm)
+{
+}
+
 #endif
