@@ -47,13 +47,6 @@ static bool is_in_tree(const struct interval_node *node)
     return node->subtree_end != 0;
 }
 
-void interval_tree_insert_twin(struct interval_node *node, struct interval_node *twin)
-{
-    ASSERT(node->start == twin->start && node->end == twin->end, "twins have the same interval");
-    node->subtree_end = 0;
-    list_add_after(&twin->twins, &node->twins);
-}
-
 void interval_tree_remove(struct interval_tree *tree, struct interval_node *node)
 {
     struct interval_node *next = container_of(node->twins.next, struct interval_node, twins);

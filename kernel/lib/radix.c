@@ -359,6 +359,14 @@ static bool peek_leaf(const struct radix *tree, u64 index, u32 shape, struct rad
     return true;
 }
 
+static ALWAYS_INLINE void copy_slots(void **items, void *const *slots, u32 nr)
+{
+    for (u32 i = 0; i < nr; i++) {
+        explore_point(EXPLORE_COUNT);
+        items[i] = slot_load(&slots[i]);
+    }
+}
+
 bool radix_peek(const struct radix *tree, u64 first, u32 nr, void **items)
 {
     u32 shape = seqcount_read_raw(&tree->shape);
@@ -375,9 +383,10 @@ bool radix_peek(const struct radix *tree, u64 first, u32 nr, void **items)
         if (!peek_leaf(tree, first, shape, &leaf)) {
             return false;
         }
-        for (u32 i = 0; i < nr_here; i++) {
-            explore_point(EXPLORE_COUNT);
-            items[i] = leaf != NULL ? slot_load(&leaf->slots[slot + i]) : NULL;
+        if (leaf == NULL) {
+            memset(items, 0, nr_here * sizeof(void *));
+        } else {
+            copy_slots(items, &leaf->slots[slot], nr_here);
         }
         items += nr_here;
         first += nr_here;

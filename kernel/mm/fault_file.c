@@ -24,16 +24,24 @@ u64 fault_around_bytes = 64 * KIB;
 #define AROUND_BATCH_BYTES (64 * KIB)
 #define AROUND_BATCH_PAGES (AROUND_BATCH_BYTES / PAGE_SIZE)
 
+/* What the entries of one mapping have in common. */
+struct file_entry {
+    struct pte blank;
+    const struct vm_object *object;
+    bool is_born_writable; /* unless a pager has to hear of the first write */
+};
+
 static ALWAYS_INLINE bool is_watched(const struct vm_fault *vmf);
 static bool asks_uffd(const struct vm_fault *vmf, u64 index, u32 *reason);
 static enum fault_step map_hole(struct vm_fault *vmf);
 static enum fault_step fault_object_error(struct vm_fault *vmf, int error);
 static enum fault_step must_announce(struct vm_fault *vmf);
-static ALWAYS_INLINE struct pte file_pte(const struct vma *vma, const struct page *page);
+static ALWAYS_INLINE struct file_entry file_entry(const struct vma *vma);
+static ALWAYS_INLINE struct pte file_pte(struct file_entry common, const struct page *page);
 static void mark_written(struct page *page);
 static void enter_file_page(struct pt_cursor *cursor, struct page *page, struct pte entry);
 static bool may_fault_around(const struct vm_fault *vmf);
-static void fault_around(struct vm_fault *vmf);
+static bool fault_around(struct vm_fault *vmf);
 static ALWAYS_INLINE void enter_present(struct vm_fault *vmf, u64 start, u64 end);
 static enum fault_step handler_copy(struct vm_fault *vmf);
 static enum fault_step install_copy(struct vm_fault *vmf, struct page *page,
@@ -52,6 +60,9 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     vmf->generation = object_generation(object);
     if (is_watched(vmf) && asks_uffd(vmf, index, &reason)) {
         return fault_uffd(vmf, reason);
+    }
+    if (may_fault_around(vmf) && fault_around(vmf)) {
+        return FAULT_STEP_DONE;
     }
     error = object_get_page(object, index, OBJECT_CREATE, &page);
     if (error == -ENOENT && !(vmf->flags & FAULT_FLAG_WRITE)) {
@@ -75,7 +86,7 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
         page_put(page);
         return must_announce(vmf);
     }
-    entry = file_pte(vmf->vma, page);
+    entry = file_pte(file_entry(vmf->vma), page);
     if (!pte_is_none(vmf->entry)) {
         entry = vm_fault_inherit(entry, vmf->entry);
     }
@@ -86,9 +97,6 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     enter_file_page(&vmf->cursor, page, entry);
     mm_rss_add(vmf->mm, page_rss_kind(page), 1);
     cursor_unlock(&vmf->cursor);
-    if (may_fault_around(vmf)) {
-        fault_around(vmf);
-    }
     return FAULT_STEP_DONE;
 }
 
@@ -164,12 +172,22 @@ static enum fault_step fault_object_error(struct vm_fault *vmf, int error)
  * be written gets a writable entry at once, unless a pager protects pages in it (B12) or has to
  * hear of it (G1), or it is watched which pages are written (clear_refs.c).
  */
-static ALWAYS_INLINE struct pte file_pte(const struct vma *vma, const struct page *page)
+static ALWAYS_INLINE struct file_entry file_entry(const struct vma *vma)
 {
-    struct pte entry = pte_make_page(page_to_pfn(page), vma_pte_access(vma));
     u64 needed = VM_SHARED | VM_WRITE | VM_SOFTDIRTY;
 
-    if ((vma->flags & (needed | VM_UFFD_WP)) == needed && object_lets_write(vma->object, page)) {
+    return (struct file_entry){
+        .blank = pte_make_page(0, vma_pte_access(vma)),
+        .object = vma->object,
+        .is_born_writable = (vma->flags & (needed | VM_UFFD_WP)) == needed,
+    };
+}
+
+static ALWAYS_INLINE struct pte file_pte(struct file_entry common, const struct page *page)
+{
+    struct pte entry = pte_with_pfn(common.blank, page_to_pfn(page));
+
+    if (unlikely(common.is_born_writable) && object_lets_write(common.object, page)) {
         entry = pte_with_write(entry);
     }
     return entry;
@@ -196,19 +214,23 @@ static void enter_file_page(struct pt_cursor *cursor, struct page *page, struct 
  */
 static bool may_fault_around(const struct vm_fault *vmf)
 {
-    return !(vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & VM_UFFD_FLAGS);
+    return !(vmf->flags & FAULT_FLAG_WRITE) && !(vmf->vma->flags & VM_UFFD_FLAGS) &&
+           pte_is_none(vmf->entry) && READ_ONCE(fault_around_bytes) != PAGE_SIZE;
 }
 
-/* The window is aligned and no larger than what one table serves: it lies in the fault's. */
-static void fault_around(struct vm_fault *vmf)
+/*
+ * Enters what the object has of the window, which is aligned and no larger than what one table
+ * serves: it lies in the fault's. Return: has that resolved the fault?
+ */
+static bool fault_around(struct vm_fault *vmf)
 {
     u64 window = READ_ONCE(fault_around_bytes);
     u64 first = ALIGN_DOWN(vmf->addr, window);
     u64 start = max(first, vmf->vma->start);
     u64 end = min(first + window, vmf->vma->end);
 
-    if (window == PAGE_SIZE) {
-        return;
+    if (vmf->cursor.slot == NULL && cursor_prepare(&vmf->cursor, vmf->mm, vmf->addr) != 0) {
+        return false;
     }
     do {
         u64 next = min(ALIGN_DOWN(start, AROUND_BATCH_BYTES) + AROUND_BATCH_BYTES, end);
@@ -216,6 +238,7 @@ static void fault_around(struct vm_fault *vmf)
         enter_present(vmf, start, next);
         start = next;
     } while (unlikely(start < end));
+    return !pte_is_none(cursor_pte(&vmf->cursor));
 }
 
 /* Enter what the object has of a part of the window. */
@@ -223,9 +246,10 @@ static ALWAYS_INLINE void enter_present(struct vm_fault *vmf, u64 start, u64 end
 {
     struct vma *vma = vmf->vma;
     struct vm_object *object = vma->object;
+    struct file_entry common = file_entry(vma);
     u64 index = vma_page_index(vma, start);
     struct page *pages[AROUND_BATCH_PAGES];
-    struct page **page = pages;
+    struct page **next = pages;
     struct pt_cursor cursor = vmf->cursor;
     u64 nr_entered = 0;
     u64 index_end;
@@ -236,13 +260,15 @@ static ALWAYS_INLINE void enter_present(struct vm_fault *vmf, u64 start, u64 end
     /* A truncation that has not shrunk the size by now zaps after the table is unlocked. */
     index_end =
         min(index + ((end - start) >> PAGE_SHIFT), DIV_ROUND_UP(object_size(object), PAGE_SIZE));
-    for (; index < index_end; index++, page++, cursor_step(&cursor)) {
-        if (*page != NULL && pte_is_none(cursor_pte(&cursor)) &&
-            object_take_owned_page(object, index, *page)) {
+    for (; index < index_end; index++, next++, cursor_step(&cursor)) {
+        struct page *page = *next;
+
+        if (page != NULL && pte_is_none(cursor_pte(&cursor)) &&
+            object_take_owned_page(object, index, page)) {
             if (DEBUG_ENABLED) {
                 mm_verify_fault_around(vma, cursor_pte(&cursor));
             }
-            enter_file_page(&cursor, *page, file_pte(vma, *page));
+            enter_file_page(&cursor, page, file_pte(common, page));
             nr_entered++;
         }
     }

@@ -19,77 +19,51 @@
 #include <proc/sched.h>
 #include <proc/signal.h>
 
-/* The state of copying one VMA. */
-struct fork_copy {
-    struct vma *dst;
-    struct vma *src;
-    struct pt_cursor to;
-    struct pt_cursor from;
-    struct page *spare; /* for the child's copy of a pinned page; NULL if none is at hand */
-    s64 rss[MM_RSS_NR];
-};
-
 enum fork_step { FORK_STEP_TABLE_DONE, FORK_STEP_NEED_PAGE };
 
-static int copy_range(struct vma *dst, struct vma *src);
 static bool vma_needs_copy(const struct vma *dst, const struct vma *src);
-static int copy_table(struct fork_copy *copy, u64 end);
-static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, u64 end);
+static NOINLINE int copy_range(struct fork_copy *copy, struct vma *dst, struct vma *src);
+static int copy_table(struct fork_copy *copy, struct vma *dst, u64 end);
+static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, const struct vma *dst, u64 end);
 static ALWAYS_INLINE void copy_absent(const struct vma *dst, struct pt_cursor *to,
                                       struct pte entry);
 static struct pte inherited_marker(const struct vma *dst, struct pte entry);
 static struct pte child_entry(const struct vma *dst, struct pte entry);
 static bool must_stay(const struct page *page);
 static ALWAYS_INLINE bool share_page(struct page *page);
-static struct pte copy_pinned(struct fork_copy *copy, struct pte entry, u64 addr);
+static struct pte copy_pinned(struct fork_copy *copy, const struct vma *dst, struct pte entry,
+                              u64 addr);
 
-void fork_copy_begin(struct mm *parent)
+void fork_copy_begin(struct fork_copy *copy, struct mm *parent, struct mm *child)
 {
     ASSERT(rwsem_is_write_held(&parent->mmap_lock), "I1: fork holds mmap_lock for writing");
+    *copy = (struct fork_copy){.parent = parent, .child = child};
     seqcount_write_begin(&parent->write_protect_seq);
     explore_point(EXPLORE_COUNT);
 }
 
-void fork_copy_end(struct mm *parent)
+void fork_copy_end(struct fork_copy *copy)
 {
     /* Before the sequence is even again no processor may write through an old translation (I8). */
-    tlb_flush_range(parent, 0, TASK_SIZE);
+    tlb_flush_range(copy->parent, 0, TASK_SIZE);
     explore_point(EXPLORE_COUNT);
-    seqcount_write_end(&parent->write_protect_seq);
+    seqcount_write_end(&copy->parent->write_protect_seq);
+    if (copy->spare != NULL) {
+        page_put(copy->spare);
+    }
+    for (int kind = 0; kind < MM_RSS_NR; kind++) {
+        if (copy->rss[kind] != 0) {
+            mm_rss_add(copy->child, kind, copy->rss[kind]);
+        }
+    }
 }
 
-int fork_copy_page_range(struct vma *dst, struct vma *src)
+int fork_copy_page_range(struct fork_copy *copy, struct vma *dst, struct vma *src)
 {
     ASSERT(dst->start == src->start && dst->end == src->end,
            "a child's VMA is where its parent's is");
     ASSERT(vma_is_write_locked(src), "no fault of the parent runs in a VMA that fork copies");
-    return vma_needs_copy(dst, src) ? copy_range(dst, src) : 0;
-}
-
-static int copy_range(struct vma *dst, struct vma *src)
-{
-    struct fork_copy copy = {.dst = dst, .src = src};
-    int error = 0;
-
-    if (!cursor_first(&copy.from, src->mm, src->start, src->end)) {
-        return 0;
-    }
-    do {
-        error = copy_table(&copy, cursor_table_end(&copy.from, src->end));
-        if (error == 0 && fatal_signal_pending(current_thread())) {
-            error = -EINTR;
-        }
-        sched_point();
-    } while (error == 0 && cursor_resume(&copy.from, src->end));
-    if (copy.spare != NULL) {
-        page_put(copy.spare);
-    }
-    for (int kind = 0; kind < MM_RSS_NR; kind++) {
-        if (copy.rss[kind] != 0) {
-            mm_rss_add(dst->mm, kind, copy.rss[kind]);
-        }
-    }
-    return error;
+    return vma_needs_copy(dst, src) ? copy_range(copy, dst, src) : 0;
 }
 
 /*
@@ -101,11 +75,35 @@ static bool vma_needs_copy(const struct vma *dst, const struct vma *src)
     return src->anon_vma != NULL || (dst->flags & VM_UFFD_WP) != 0;
 }
 
-static int copy_table(struct fork_copy *copy, u64 end)
+/* Small VMAs share a table with the one before; no table goes while mmap_lock is held. */
+static NOINLINE int copy_range(struct fork_copy *copy, struct vma *dst, struct vma *src)
+{
+    bool has_table = cursor_serves(&copy->from, src->start);
+    int error = 0;
+
+    if (has_table) {
+        cursor_seek(&copy->from, src->start);
+    } else {
+        has_table = cursor_first(&copy->from, src->mm, src->start, src->end);
+    }
+    while (has_table && error == 0) {
+        error = copy_table(copy, dst, cursor_table_end(&copy->from, src->end));
+        if (error == 0 && fatal_signal_pending(current_thread())) {
+            error = -EINTR;
+        }
+        sched_point();
+        has_table = cursor_resume(&copy->from, src->end);
+    }
+    return error;
+}
+
+static int copy_table(struct fork_copy *copy, struct vma *dst, u64 end)
 {
     enum fork_step step;
 
-    if (cursor_prepare(&copy->to, copy->dst->mm, copy->from.addr) != 0) {
+    if (cursor_serves(&copy->to, copy->from.addr)) {
+        cursor_seek(&copy->to, copy->from.addr);
+    } else if (cursor_prepare(&copy->to, dst->mm, copy->from.addr) != 0) {
         return -ENOMEM;
     }
     for (;;) {
@@ -114,7 +112,7 @@ static int copy_table(struct fork_copy *copy, u64 end)
          * been here. */
         cursor_lock(&copy->from);
         cursor_lock_nested(&copy->to);
-        step = copy_entries(copy, end);
+        step = copy_entries(copy, dst, end);
         cursor_unlock(&copy->to);
         cursor_unlock(&copy->from);
         if (step == FORK_STEP_TABLE_DONE) {
@@ -131,25 +129,25 @@ static int copy_table(struct fork_copy *copy, u64 end)
  * Copies until @end or until a page is needed; the cursors stand where to go on. The loop works on
  * copies of the cursors, which the compiler keeps in registers.
  */
-static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, u64 end)
+static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, const struct vma *dst, u64 end)
 {
     struct pt_cursor from = copy->from;
     struct pt_cursor to = copy->to;
-    struct pte inherited = child_entry(copy->dst, pte_without_write(pte_all()));
+    struct pte inherited = child_entry(dst, pte_without_write(pte_all()));
     bool has_pins = atomic_u32_load(&from.mm->has_pinned) != 0;
-    bool is_shared = copy->src->flags & VM_SHARED;
+    bool is_shared = dst->flags & VM_SHARED;
     enum fork_step step = FORK_STEP_TABLE_DONE;
     s64 nr_anon = 0;
 
     /* A stack is in use at its end. */
     cursor_skip_none(&from, end);
-    to.slot += (from.addr - to.addr) >> PAGE_SHIFT;
+    cursor_seek(&to, from.addr);
     for (; from.addr < end; cursor_step(&from), cursor_step(&to)) {
         struct pte entry = cursor_pte(&from);
         struct page *page;
 
         if (unlikely(!pte_is_present(entry))) {
-            copy_absent(copy->dst, &to, entry);
+            copy_absent(dst, &to, entry);
             continue;
         }
         page = pte_page(entry);
@@ -158,7 +156,7 @@ static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, u64 end)
                 step = FORK_STEP_NEED_PAGE;
                 break;
             }
-            cursor_set(&to, copy_pinned(copy, entry, from.addr));
+            cursor_set(&to, copy_pinned(copy, dst, entry, from.addr));
             continue;
         }
         explore_point(EXPLORE_COUNT);
@@ -170,7 +168,7 @@ static NOINLINE enum fork_step copy_entries(struct fork_copy *copy, u64 end)
             }
         }
         if (unlikely(is_shared)) {
-            cursor_set(&to, child_entry(copy->dst, pte_without_dirty(entry)));
+            cursor_set(&to, child_entry(dst, pte_without_dirty(entry)));
             continue;
         }
         /* The processor may be setting its own bits meanwhile. */
@@ -232,19 +230,20 @@ static ALWAYS_INLINE bool share_page(struct page *page)
 }
 
 /* The child's copy of a page that stays with its parent, whose entry remains as it is (I3). */
-static struct pte copy_pinned(struct fork_copy *copy, struct pte entry, u64 addr)
+static struct pte copy_pinned(struct fork_copy *copy, const struct vma *dst, struct pte entry,
+                              u64 addr)
 {
     struct page *own = copy->spare;
-    struct pte child = pte_make_page(page_to_pfn(own), vma_pte_access(copy->dst));
+    struct pte child = pte_make_page(page_to_pfn(own), vma_pte_access(dst));
 
     copy->spare = NULL;
     page_copy(own, pte_page(entry));
-    page_make_anon(own, copy->dst, addr);
+    page_make_anon(own, dst, addr);
     copy->rss[MM_RSS_ANON]++;
     mem_account(MEM_ANON, 1);
-    child = child_entry(copy->dst, pte_carry(child, entry));
+    child = child_entry(dst, pte_carry(child, entry));
     child = pte_with_accessed(pte_with_dirty(child));
-    if ((copy->dst->flags & VM_WRITE) && !pte_is_uffd_wp(child)) {
+    if ((dst->flags & VM_WRITE) && !pte_is_uffd_wp(child)) {
         child = pte_with_write(child);
     }
     return child;

@@ -22,13 +22,6 @@
 #include <mm/kasan.h>
 #include <mm/slab.h>
 
-/* Free single frames of one CPU; a cache line each. */
-struct cpu_frames {
-    struct frame_chain current; /* where frames come from and go to */
-    struct frame_chain other;   /* empty or full: stands in when the one above is full or empty */
-    struct frame_chain zeroed;  /* frames that need no clearing (F5) */
-} ALIGNED(64);
-
 struct cpu_counters {
     s64 pages[NR_MEM_COUNTERS];
 } ALIGNED(64);
@@ -40,7 +33,7 @@ struct cpu_counters {
 
 struct frame_pool frame_pool = {.lock = SPINLOCK_INIT(RANK_FRAMES)};
 
-static struct cpu_frames cpu_frames[MAX_CPUS];
+struct cpu_frames cpu_frames[MAX_CPUS];
 static struct cpu_counters cpu_counters[MAX_CPUS];
 
 static bool (*reclaim_frames)(void);
@@ -166,6 +159,16 @@ static ALWAYS_INLINE void free_unused(struct cpu_frames *frames, struct page *pa
     chain_push(&frames->current, page);
 }
 
+static ALWAYS_INLINE void free_zeroed(struct cpu_frames *frames, struct page *page)
+{
+    if (unlikely(!is_unused(page) || frames->zeroed.count >= frame_pool.chain_frames)) {
+        free_frame(frames, page);
+        return;
+    }
+    kasan_poison(page_to_virt(page), PAGE_SIZE, KASAN_FREE_PAGE);
+    chain_push(&frames->zeroed, page);
+}
+
 /* Where there is no room, or the page is not simply unused: a page table, which comes back empty,
  * or a mistake. */
 static NOINLINE void free_special(struct cpu_frames *frames, struct page *page)
@@ -179,12 +182,7 @@ static NOINLINE void free_special(struct cpu_frames *frames, struct page *page)
         freed_while_in_use(page);
     }
     page_clear_type(page, PG_zeroed);
-    if (!is_unused(page) || frames->zeroed.count >= frame_pool.chain_frames) {
-        free_frame(frames, page);
-        return;
-    }
-    kasan_poison(page_to_virt(page), PAGE_SIZE, KASAN_FREE_PAGE);
-    chain_push(&frames->zeroed, page);
+    free_zeroed(frames, page);
 }
 
 static ALWAYS_INLINE void free_frame(struct cpu_frames *frames, struct page *page)
@@ -194,6 +192,17 @@ static ALWAYS_INLINE void free_frame(struct cpu_frames *frames, struct page *pag
         return;
     }
     free_unused(frames, page);
+}
+
+void page_free_zeroed(struct page *page)
+{
+    struct cpu_frames *frames = &cpu_frames[cpu_id()];
+    u32 old = atomic_u32_fetch_sub(&page->refcount, 1);
+
+    ASSERT(old - 1 < REFCOUNT_LIMIT, "F4: a page is freed by the holder of its last reference");
+    if (likely(old == 1)) {
+        free_zeroed(frames, page);
+    }
 }
 
 void page_free_unreferenced(struct page *page)
@@ -540,69 +549,4 @@ struct mem_stats mem_stats_get(void)
         stats.counters[i] = mem_counter_read(i);
     }
     return stats;
-}
-
-/* --- checking ----------------------------------------------------------------------------------
- */
-
-static u64 verify_order(u32 order)
-{
-    struct page *page;
-    u64 count = 0;
-
-    list_for_each_entry (page, &frame_pool.free[order], buddy_link) {
-        struct page *buddy = pfn_to_page(page_to_pfn(page) ^ BIT(order));
-
-        ASSERT(atomic_u32_load(&page->flags) == BIT(PG_buddy) && page->order == order,
-               "F3: the first page of a free block says so");
-        ASSERT(IS_ALIGNED(page_to_pfn(page), BIT(order)), "F2: a block is aligned to its size");
-        ASSERT(order == MAX_PAGE_ORDER || !page_is_buddy(buddy) || buddy->order != order,
-               "F2: two free buddies are one block");
-        for (u32 i = 0; i < 1U << order; i++) {
-            ASSERT(page_refcount(page + i) == 0 && page_mapcount(page + i) == 0 &&
-                       page_pincount(page + i) == 0,
-                   "F4: a free frame has no references, mappings or pins");
-            ASSERT(i == 0 || atomic_u32_load(&page[i].flags) == 0,
-                   "F3: the other pages of a free block have no flags");
-        }
-        count += BIT(order);
-    }
-    return count;
-}
-
-static void verify_chain(const struct frame_chain *chain)
-{
-    const struct page *page = chain->head;
-
-    for (u32 left = chain->count; left > 0; left--) {
-        ASSERT(page != NULL, "F1: a chain is as long as its count");
-        ASSERT(atomic_u32_load(&page->flags) == BIT(PG_cached) && page_refcount(page) == 0,
-               "F1: a frame on a chain is nowhere else");
-        page = page->next_free;
-    }
-    ASSERT(page == NULL, "F1: a chain is as long as its count");
-}
-
-void frames_verify(void)
-{
-    u64 count = 0;
-
-    spin_lock(&frame_pool.lock);
-    for (u32 order = 0; order < NR_PAGE_ORDERS; order++) {
-        count += verify_order(order);
-    }
-    ASSERT(count == frame_pool.nr_free, "F1: the number of free frames is exact");
-    count = 0;
-    for (struct page *page = frame_pool.depot; page != NULL; page = page->next_chain) {
-        verify_chain(&(struct frame_chain){.head = page, .count = frame_pool.chain_frames});
-        count++;
-    }
-    ASSERT(count == frame_pool.nr_depot, "F1: the number of chains in the depot is exact");
-    spin_unlock(&frame_pool.lock);
-
-    for (u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-        verify_chain(&cpu_frames[cpu].current);
-        verify_chain(&cpu_frames[cpu].other);
-        verify_chain(&cpu_frames[cpu].zeroed);
-    }
 }

@@ -189,10 +189,11 @@ static struct vma *fork_vma(struct mm *child, struct vma *vma, struct uffd_forks
 }
 
 /* Gives the child one VMA of its parent, with its pages. A failure leaves what mm_put() removes. */
-static int fork_one(struct mm *child, struct vma *vma, struct uffd_forks *pagers)
+static int fork_one(struct fork_copy *pages, struct vma *vma, struct uffd_forks *pagers)
 {
     bool copies_pages = !(vma->flags & VM_WIPEONFORK);
     u64 nr_pages = vma_nr_pages(vma);
+    struct mm *child = pages->child;
     struct vma *copy;
 
     /* No fault may add a page or an anon_vma, or copy what is being shared, until the flush. */
@@ -209,7 +210,7 @@ static int fork_one(struct mm *child, struct vma *vma, struct uffd_forks *pagers
     }
     vma_append_copy(child, copy, vma);
     mm_account_add(child, copy->flags, nr_pages);
-    return copies_pages ? fork_copy_page_range(copy, vma) : 0;
+    return copies_pages ? fork_copy_page_range(pages, copy, vma) : 0;
 
 out_free:
     vma_free(copy);
@@ -233,21 +234,22 @@ static void merge_all(struct mm *mm)
 static int fork_vmas(struct mm *child, struct mm *parent, struct uffd_forks *pagers)
 {
     bool loses_flags = false;
+    struct fork_copy pages;
     int error = 0;
     struct vma *vma;
 
-    fork_copy_begin(parent);
+    fork_copy_begin(&pages, parent, child);
     for_each_vma (vma, parent) {
         if (vma->flags & VM_DONTCOPY) {
             continue;
         }
         loses_flags |= (vma->flags & (VM_LOCKED_MASK | VM_UFFD_FLAGS)) != 0;
-        error = fork_one(child, vma, pagers);
+        error = fork_one(&pages, vma, pagers);
         if (error != 0) {
             break;
         }
     }
-    fork_copy_end(parent);
+    fork_copy_end(&pages);
     vma_tree_build(child);
     if (loses_flags) {
         merge_all(child);

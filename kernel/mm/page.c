@@ -35,19 +35,6 @@ static const char *const flag_names[] = {
 
 _Static_assert(ARRAY_SIZE(flag_names) == NR_PAGE_FLAGS, "every page flag has a name");
 
-void page_set_type(struct page *page, enum page_flag type)
-{
-    ASSERT(type < NR_PAGE_TYPES, "a page's type is one of the type flags");
-    ASSERT(atomic_u32_load(&page->flags) == 0, "a page gets a type only while it has no flags");
-    atomic_u32_store(&page->flags, (u32)BIT(type));
-}
-
-void page_clear_type(struct page *page, enum page_flag type)
-{
-    ASSERT(atomic_u32_load(&page->flags) == BIT(type), "a page loses only the type that it has");
-    atomic_u32_store(&page->flags, 0);
-}
-
 void page_flags_format(const struct page *page, char *buf, size_t size)
 {
     u32 flags = atomic_u32_load(&page->flags);

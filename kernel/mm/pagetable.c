@@ -51,7 +51,7 @@ void page_table_destroy(struct mm *mm)
     arch_clear_user_root(page_to_virt(root));
     table_retire(mm, root);
     ASSERT(atomic_u64_load(&mm->pgtable_bytes) == 0, "I11: the root is the last table to go");
-    page_put(root);
+    page_free_zeroed(root);
     mm->pgd = 0;
 }
 
@@ -72,16 +72,12 @@ static struct page *table_alloc(struct mm *mm, unsigned level, u64 addr)
     return page;
 }
 
-/*
- * The page, which is empty, is to be freed once no processor can walk it any more; then the next
- * table can be made of it as it is.
- */
+/* The page, which is empty, is to be freed once no processor can walk it any more. */
 static void table_retire(struct mm *mm, struct page *page)
 {
     ASSERT(page_is_table(page) && page->table_mm == mm, "a table is freed by its address space");
     DEBUG_ASSERT(table_is_empty(page), "I11: a table that goes has no entry left");
     page_clear_type(page, PG_table);
-    page_set_type(page, PG_zeroed);
     atomic_u64_sub(&mm->pgtable_bytes, PAGE_SIZE);
     mem_account(MEM_PAGE_TABLES, -1);
 }
@@ -100,7 +96,7 @@ int page_table_extend(struct mm *mm, struct pte *entry, unsigned level, u64 addr
     explore_point(EXPLORE_ENTRY);
     if (!pte_compare_exchange(entry, pte_none(), pte_make_table(page_to_phys(page)))) {
         table_retire(mm, page);
-        page_put(page);
+        page_free_zeroed(page);
     }
     return 0;
 }
@@ -226,9 +222,10 @@ static void table_free(struct mm *mm, struct page *table, u64 start, u64 end,
 {
     table_retire(mm, table);
     if (batch == NULL) {
-        page_put(table);
+        page_free_zeroed(table);
         return;
     }
+    page_set_type(table, PG_zeroed);
     tlb_batch_add_range(batch, start, end);
     if (tlb_batch_is_full(batch)) {
         tlb_batch_make_room(batch);

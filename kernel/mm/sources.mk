@@ -3,6 +3,7 @@ KERNEL_SRCS += kernel/mm/boot_alloc.c
 KERNEL_SRCS += kernel/mm/page.c
 KERNEL_SRCS += kernel/mm/frames.c
 KERNEL_SRCS += kernel/mm/frames_init.c
+KERNEL_SRCS += kernel/mm/frames_verify.c
 KERNEL_SRCS += kernel/mm/slab.c
 KERNEL_SRCS += kernel/mm/kmalloc.c
 KERNEL_SRCS += kernel/mm/slab_debug.c

@@ -180,18 +180,6 @@ void vma_free_list(struct list_node *list)
     }
 }
 
-struct vma_props vma_props_of(const struct vma *vma)
-{
-    return (struct vma_props){
-        .flags = vma->flags,
-        .pgoff = vma->pgoff,
-        .object = vma->object,
-        .file = vma->file,
-        .anon_vma = vma->anon_vma,
-        .uffd = vma->uffd,
-    };
-}
-
 void vma_link(struct mm *mm, struct vma *vma, struct vma *prev)
 {
     vma_tree_insert(mm, vma, prev);

@@ -10,6 +10,7 @@
 #include "../../kernel/mm/page.c"
 #include "../../kernel/mm/frames.c"
 #include "../../kernel/mm/frames_init.c"
+#include "../../kernel/mm/frames_verify.c"
 
 #include <fake_kernel.h>
 

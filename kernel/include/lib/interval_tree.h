@@ -8,6 +8,7 @@
 #ifndef LIB_INTERVAL_TREE_H
 #define LIB_INTERVAL_TREE_H
 
+#include <lib/assert.h>
 #include <lib/list.h>
 #include <lib/rbtree.h>
 
@@ -49,7 +50,12 @@ void interval_tree_insert(struct interval_tree *tree, struct interval_node *node
  *
  * Walks meet @node later than @twin.
  */
-void interval_tree_insert_twin(struct interval_node *node, struct interval_node *twin);
+static inline void interval_tree_insert_twin(struct interval_node *node, struct interval_node *twin)
+{
+    ASSERT(node->start == twin->start && node->end == twin->end, "twins have the same interval");
+    node->subtree_end = 0;
+    list_add_after(&twin->twins, &node->twins);
+}
 
 /**
  * interval_tree_remove() - take a node out; its start and end are what they were at insertion.

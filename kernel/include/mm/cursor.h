@@ -130,10 +130,20 @@ static inline void cursor_step(struct pt_cursor *cursor)
     cursor->slot++;
 }
 
+/**
+ * cursor_serves() - does the cursor stand over the table of @addr?
+ *
+ * A cursor that never stood anywhere, all zero, serves nothing.
+ */
+static inline bool cursor_serves(const struct pt_cursor *cursor, u64 addr)
+{
+    return cursor->slot != NULL && addr - cursor->table->table_addr < pt_level_size(1);
+}
+
 /** cursor_seek() - go to any page that the cursor's table serves. */
 static inline void cursor_seek(struct pt_cursor *cursor, u64 addr)
 {
-    cursor->slot += ((s64)addr - (s64)cursor->addr) / (s64)PAGE_SIZE;
+    cursor->slot += (s64)(addr - cursor->addr) >> PAGE_SHIFT;
     cursor->addr = addr;
 }
 

@@ -80,6 +80,12 @@ MUST_CHECK struct page *page_alloc(u32 order, u32 flags);
 void page_free(struct page *page, u32 order);
 
 /**
+ * page_free_zeroed() - page_put() of a single frame that holds zeros alone, as a page table does
+ * when it goes: the next table is made of it as it is (F5).
+ */
+void page_free_zeroed(struct page *page);
+
+/**
  * frames_release_reserved() - give boot-time memory to the allocator.
  * @start: physical, page-aligned, with @end: a range of RAM that is PG_reserved, such as a boot
  *         module that nobody needs any more

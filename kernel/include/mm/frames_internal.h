@@ -1,9 +1,11 @@
 /*
- * Shared by frames.c and frames_init.c alone: the pool of free blocks.
+ * Shared by frames.c, frames_init.c and frames_verify.c alone: the pool of free blocks, and the
+ * free frames of each CPU.
  */
 #ifndef MM_FRAMES_INTERNAL_H
 #define MM_FRAMES_INTERNAL_H
 
+#include <arch/cpu.h>
 #include <mm/frames.h>
 
 /* Free single frames, linked by next_free. In the depot all are chain_frames long. */
@@ -11,6 +13,15 @@ struct frame_chain {
     struct page *head;
     u32 count;
 };
+
+/* Free single frames of one CPU, which alone touches them; a cache line each. */
+struct cpu_frames {
+    struct frame_chain current; /* where frames come from and go to */
+    struct frame_chain other;   /* empty or full: stands in when the one above is full or empty */
+    struct frame_chain zeroed;  /* frames that need no clearing (F5) */
+} ALIGNED(64);
+
+extern struct cpu_frames cpu_frames[MAX_CPUS];
 
 /* [f] lock, [I] immutable after frames_init() */
 struct frame_pool {

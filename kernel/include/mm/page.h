@@ -165,8 +165,18 @@ static inline bool page_has_flag(const struct page *page, enum page_flag flag)
 }
 
 /* For the allocator that owns a page outright: nobody else looks at its flags meanwhile. */
-void page_set_type(struct page *page, enum page_flag type);
-void page_clear_type(struct page *page, enum page_flag type);
+static inline void page_set_type(struct page *page, enum page_flag type)
+{
+    ASSERT(type < NR_PAGE_TYPES, "a page's type is one of the type flags");
+    ASSERT(atomic_u32_load(&page->flags) == 0, "a page gets a type only while it has no flags");
+    atomic_u32_store(&page->flags, (u32)BIT(type));
+}
+
+static inline void page_clear_type(struct page *page, enum page_flag type)
+{
+    ASSERT(atomic_u32_load(&page->flags) == BIT(type), "a page loses only the type that it has");
+    atomic_u32_store(&page->flags, 0);
+}
 
 /*
  * page_is_x(), page_set_x() and page_clear_x() for the flags that may change while others look.

@@ -255,7 +255,17 @@ struct vma *vma_alloc(struct mm *mm, u64 start, u64 end, const struct vma_props 
 void vma_free(struct vma *vma);
 
 /** vma_props_of() - the properties of a VMA, as a template for a copy. */
-struct vma_props vma_props_of(const struct vma *vma);
+static inline struct vma_props vma_props_of(const struct vma *vma)
+{
+    return (struct vma_props){
+        .flags = vma->flags,
+        .pgoff = vma->pgoff,
+        .object = vma->object,
+        .file = vma->file,
+        .anon_vma = vma->anon_vma,
+        .uffd = vma->uffd,
+    };
+}
 
 /** vma_free_list() - vma_free() for each VMA of a list that vma_unlink() left on its own. */
 void vma_free_list(struct list_node *list);

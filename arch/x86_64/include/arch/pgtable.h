@@ -212,6 +212,12 @@ static inline struct pte pte_make_page(u64 pfn, enum pte_access access)
     return (struct pte){bits};
 }
 
+/** pte_with_pfn() - an entry that was made for frame 0, for frame @pfn. */
+static inline struct pte pte_with_pfn(struct pte pte, u64 pfn)
+{
+    return (struct pte){pte.bits | (pfn << PTE_PAYLOAD_SHIFT)};
+}
+
 /**
  * pte_change_access() - the same frame and software bits with other rights.
  * Without access an entry is not writable either.
