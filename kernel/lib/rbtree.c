@@ -169,6 +169,7 @@ static struct rb_node *build_subtree(struct rb_node **next, u64 count, u32 red_d
                                      const struct rb_augment_ops *ops)
 {
     struct rb_node *left = NULL;
+    struct rb_node *right = NULL;
     struct rb_node *node;
 
     if (count > 1) {
@@ -177,15 +178,15 @@ static struct rb_node *build_subtree(struct rb_node **next, u64 count, u32 red_d
     node = *next;
     *next = node->right;
     node->left = left;
-    node->right = NULL;
     node->parent_color = red_depth == 0 ? 0 : RB_BLACK;
-    if (left != NULL) {
+    if (count > 1) {
         set_parent(left, node);
+        if (count > 2) {
+            right = build_subtree(next, (count - 1) / 2, red_depth - 1, ops);
+            set_parent(right, node);
+        }
     }
-    if (count > 2) {
-        node->right = build_subtree(next, (count - 1) / 2, red_depth - 1, ops);
-        set_parent(node->right, node);
-    }
+    node->right = right;
     update(node, ops);
     return node;
 }

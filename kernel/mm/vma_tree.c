@@ -31,13 +31,17 @@ static u64 gap_start_of(const struct vma *vma)
     return prev != NULL ? prev->end : 0;
 }
 
-/* Bytes in front of a VMA that nothing lays claim to. */
-static u64 gap_in_front(const struct vma *vma)
+/* Bytes in front of a VMA that nothing lays claim to, from @floor on. */
+static u64 gap_above(u64 floor, const struct vma *vma)
 {
-    u64 start = gap_start_of(vma);
     u64 end = vma_start_with_guard(vma);
 
-    return end > start ? end - start : 0;
+    return end > floor ? end - floor : 0;
+}
+
+static u64 gap_in_front(const struct vma *vma)
+{
+    return gap_above(gap_start_of(vma), vma);
 }
 
 static u64 max_gap_of(const struct vma *vma)
@@ -102,10 +106,11 @@ void vma_tree_insert(struct mm *mm, struct vma *vma, struct vma *prev)
 void vma_tree_append(struct mm *mm, struct vma *vma)
 {
     const struct vma *last = vma_last(mm);
+    u64 floor = last != NULL ? last->end : 0;
 
-    ASSERT(last == NULL || last->end <= vma->start, "I9: VMAs are sorted and disjoint");
+    ASSERT(floor <= vma->start, "I9: VMAs are sorted and disjoint");
     list_add_tail(&mm->vma_list, &vma->link);
-    vma->gap = gap_in_front(vma);
+    vma->gap = gap_above(floor, vma);
 }
 
 void vma_tree_build(struct mm *mm)
