@@ -46,6 +46,7 @@ int cursor_prepare(struct pt_cursor *cursor, struct mm *mm, u64 addr)
     struct pte *entries = page_table_root(mm);
     struct pte entry = pte_none();
 
+#pragma GCC unroll 3
     for (unsigned level = PT_LEVELS - 1; level > 0; level--) {
         struct pte *slot = &entries[pt_index(addr, level)];
 

@@ -61,8 +61,13 @@ enum fault_step fault_file_map(struct vm_fault *vmf)
     if (is_watched(vmf) && asks_uffd(vmf, index, &reason)) {
         return fault_uffd(vmf, reason);
     }
-    if (may_fault_around(vmf) && fault_around(vmf)) {
-        return FAULT_STEP_DONE;
+    if (may_fault_around(vmf)) {
+        if (vmf->cursor.slot == NULL && cursor_prepare(&vmf->cursor, vmf->mm, vmf->addr) != 0) {
+            return FAULT_STEP_OOM;
+        }
+        if (fault_around(vmf)) {
+            return FAULT_STEP_DONE;
+        }
     }
     error = object_get_page(object, index, OBJECT_CREATE, &page);
     if (error == -ENOENT && !(vmf->flags & FAULT_FLAG_WRITE)) {
@@ -220,7 +225,7 @@ static bool may_fault_around(const struct vm_fault *vmf)
 
 /*
  * Enters what the object has of the window, which is aligned and no larger than what one table
- * serves: it lies in the fault's. Return: has that resolved the fault?
+ * serves: it lies in the fault's, which is there. Return: has that resolved the fault?
  */
 static bool fault_around(struct vm_fault *vmf)
 {
@@ -229,9 +234,6 @@ static bool fault_around(struct vm_fault *vmf)
     u64 start = max(first, vmf->vma->start);
     u64 end = min(first + window, vmf->vma->end);
 
-    if (vmf->cursor.slot == NULL && cursor_prepare(&vmf->cursor, vmf->mm, vmf->addr) != 0) {
-        return false;
-    }
     do {
         u64 next = min(ALIGN_DOWN(start, AROUND_BATCH_BYTES) + AROUND_BATCH_BYTES, end);
 
