@@ -1,6 +1,7 @@
 /*
- * What is in memory: mincore(2). A page counts if an entry maps it, or if the object behind the
- * address holds it and it is more than reserved.
+ * What is in memory: mincore(2). A page counts if an entry maps it, or if none does and the object
+ * behind the address holds it and it is more than reserved. A marker is an entry without a page, as
+ * none is.
  */
 #include <lib/errno.h>
 #include <mm/cursor.h>
@@ -38,8 +39,7 @@ static void look_below_table(const struct vma *vma, u64 addr, u64 end, u8 *vec)
     for (struct pt_cursor at = cursor; at.addr < end; cursor_step(&at)) {
         struct pte entry = cursor_pte(&at);
 
-        *vec++ =
-            likely(pte_is_present(entry)) || (pte_is_none(entry) && object_has_page(vma, at.addr));
+        *vec++ = likely(pte_is_present(entry)) || object_has_page(vma, at.addr);
     }
 }
 

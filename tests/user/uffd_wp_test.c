@@ -86,6 +86,30 @@ TEST(a_page_of_the_file_that_goes_leaves_a_marker)
     }
 }
 
+/* A byte of mincore() for each page: there is one in the file behind the first page only. */
+TEST(mincore_looks_behind_a_marker)
+{
+    for (int memory = ANON; memory < NR_MEMORIES; memory++) {
+        for (int is_poison = 0; is_poison < 2; is_poison++) {
+            int fd = uffd_open(0, SYNC_FEATURES | UFFD_FEATURE_POISON);
+            struct region r = region_make(memory, 2);
+            unsigned char there[2];
+
+            if (memory != ANON) {
+                r.other[0] = 1;
+            }
+            EXPECT_EQ(0, uffd_register(fd, r.p, 2, MISSING | WP));
+            EXPECT_EQ(0, is_poison ? uffd_poison(fd, r.p, 2, 0) : uffd_protect(fd, r.p, 2));
+            EXPECT_FALSE(page_is_present(r.p) || page_is_present(r.p + PAGE));
+            EXPECT_EQ(0, mincore(r.p, 2 * PAGE, there));
+            EXPECT_EQ(memory != ANON, there[0] & 1);
+            EXPECT_EQ(0, there[1] & 1);
+            close(fd);
+            region_drop(&r);
+        }
+    }
+}
+
 TEST(the_bit_outlives_copy_on_write_by_others)
 {
     int fd = uffd_open(0, SYNC_FEATURES | UFFD_FEATURE_SIGBUS);
