@@ -5,6 +5,7 @@
 #ifndef COWBELL_TESTS_FUZZ_HOOKS_H
 #define COWBELL_TESTS_FUZZ_HOOKS_H
 
+#include "pagemap_scan.h"
 #include "uffd.h"
 
 #define ARENA_PAGES 288
@@ -12,7 +13,7 @@
 #define ARENA     ((char *)(0x100040000000ul - 128 * PAGE))
 #define ARENA_END (ARENA + ARENA_PAGES * PAGE)
 
-enum { BUFFER_MAX = 64 * 4096 };
+enum { BUFFER_MAX = 64 * 4096, SCAN_REGIONS_MAX = 64 };
 
 /** struct reply - what one step did in its process. */
 struct reply {
@@ -53,6 +54,45 @@ static void pagemap(struct reply *reply, size_t page, size_t nr_pages)
         reply->hash = mix(reply->hash, entries[i] >> 55);
     }
     close(fd);
+}
+
+/*
+ * PAGEMAP_SCAN: the flags; inverted, required, any-of and returned categories, a byte each; the
+ * regions that there is room for, or no report at all; and the pages that are wanted.
+ */
+static void scan(struct reply *reply, const long *a)
+{
+    static struct page_region regions[SCAN_REGIONS_MAX];
+    struct pm_scan_arg arg = {.size = sizeof(arg),
+                              .flags = (uint64_t)a[2],
+                              .start = (uintptr_t)ARENA + (uint64_t)a[0],
+                              .end = (uintptr_t)ARENA + (uint64_t)(a[0] + a[1]),
+                              .vec = a[4] > 0 ? (uintptr_t)regions : 0,
+                              .vec_len = (uint64_t)a[4],
+                              .max_pages = (uint64_t)a[5],
+                              .category_inverted = a[3] & 0xff,
+                              .category_mask = a[3] >> 8 & 0xff,
+                              .category_anyof_mask = a[3] >> 16 & 0xff,
+                              .return_mask = a[3] >> 24 & 0xff};
+    int fd = open("/proc/self/pagemap", O_RDONLY);
+
+    reply->result = ioctl(fd, PAGEMAP_SCAN, &arg);
+    reply->hash = arg.walk_end == 0 ? 0 : mix(0, arg.walk_end - arg.start);
+    for (long i = 0; i < reply->result; i++) {
+        reply->hash = mix(reply->hash, regions[i].start - arg.start);
+        reply->hash = mix(reply->hash, regions[i].end - arg.start);
+        reply->hash = mix(reply->hash, regions[i].categories);
+    }
+    close(fd);
+}
+
+static void run_pagemap(struct reply *reply, const char *name, const long *a)
+{
+    if (strcmp(name, "pagemap") == 0) {
+        pagemap(reply, (size_t)a[0], (size_t)a[1]);
+    } else if (strcmp(name, "pagemap_scan") == 0) {
+        scan(reply, a);
+    }
 }
 
 static long open_uffd(long features)

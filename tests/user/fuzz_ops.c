@@ -31,6 +31,10 @@
 #include "fuzz_hooks.h"
 #include "fuzz_pins.h"
 
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+
 enum { NR_SLOTS = 4, NR_FILES = 2, NR_ARGS = 6, HEAP_PAGES = 16, PATIENCE_MS = 20000 };
 enum { STEP_QUIT = -1, STEP_CHECK = -2 };
 enum { TEXT_MAX = 16 << 20 };
@@ -225,6 +229,8 @@ static void run_map(struct reply *reply, const char *name, const long *a)
         reply->result = syscall(SYS_mlock2, p, len, a[2]);
     } else if (strcmp(name, "munlock") == 0) {
         reply->result = munlock(p, len);
+    } else if (strcmp(name, "mseal") == 0) {
+        reply->result = syscall(SYS_mseal, p, len, a[2]);
     } else if (strcmp(name, "mincore") == 0) {
         residency(reply, p, len);
     } else if (strcmp(name, "write") == 0) {
@@ -233,8 +239,6 @@ static void run_map(struct reply *reply, const char *name, const long *a)
         touch(reply, p, len, 0, 0);
     } else if (strcmp(name, "brk") == 0) {
         reply->result = (char *)syscall(SYS_brk, heap_start + a[0]) - heap_start;
-    } else if (strcmp(name, "pagemap") == 0) {
-        pagemap(reply, (size_t)a[0], len);
     } else if (strcmp(name, "vm_read") == 0 || strcmp(name, "vm_write") == 0) {
         remote(reply, a, name[3] == 'w');
     }
@@ -335,6 +339,8 @@ static void run_step(const char *line)
     }
     if (strncmp(name, "uffd_", 5) == 0) {
         run_uffd(&reply, name, a);
+    } else if (strncmp(name, "pagemap", 7) == 0) {
+        run_pagemap(&reply, name, a);
     } else if (strncmp(name, "pin", 3) == 0 || strcmp(name, "unpin") == 0) {
         run_pin(&reply, name, a);
     } else if (strncmp(name, "pipe_", 5) == 0) {

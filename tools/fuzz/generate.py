@@ -19,25 +19,31 @@ MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
 
 PROTECTIONS = [0, PROT_READ, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
                PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, PROT_WRITE]
-# NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE REMOVE DONTFORK DOFORK HUGEPAGE NOHUGEPAGE DONTDUMP
-# DODUMP WIPEONFORK KEEPONFORK COLD PAGEOUT POPULATE_READ POPULATE_WRITE DONTNEED_LOCKED, and none.
-ADVICE = [0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 15, 16, 17, 18, 18, 19, 20, 21, 22, 22, 23, 23,
-          24, 77]
+# NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE REMOVE DONTFORK DOFORK MERGEABLE UNMERGEABLE HUGEPAGE
+# NOHUGEPAGE DONTDUMP DODUMP WIPEONFORK KEEPONFORK COLD PAGEOUT POPULATE_READ POPULATE_WRITE
+# DONTNEED_LOCKED, and none.
+ADVICE = [0, 1, 2, 3, 4, 4, 4, 4, 4, 8, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 18, 19, 20, 21, 22, 22,
+          23, 23, 24, 77]
 PAGEOUT = 21
+PM_SCAN_WP_MATCHING, PM_SCAN_CHECK_WPASYNC = 1, 2
+# What a page is: write-protection allowed, written, file, present, swapped, zero, huge, soft-dirty.
+CATEGORIES = [1 << bit for bit in range(8)]
 FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE = 1, 2
 # SIGBUS instead of a handler's answer, write-protect, poison and move; and one of them with markers on
 # anonymous memory, one asynchronous.
 UFFD_BASE = (1 << 0) | (1 << 7) | (1 << 14) | (1 << 16)
 UFFD_FEATURES = [UFFD_BASE, UFFD_BASE, UFFD_BASE | (1 << 13), UFFD_BASE | (1 << 15)]
 
+# Not among them: clearing soft-dirty bits. When two mappings become one, Linux may forget that one of
+# them was new, and Cowbell takes both for new.
 WEIGHTS = {
     "mmap": 14, "munmap": 5, "mprotect": 10, "madvise": 12, "mremap": 8, "write": 18, "read": 5,
-    "fork": 4, "exit": 2, "msync": 2, "mincore": 4, "mlock": 3, "munlock": 2, "pread": 3,
-    "pwrite": 3, "ftruncate": 2, "fallocate": 2, "brk": 3, "check": 4, "pipe_hold": 3, "pipe_read": 3,
+    "fork": 4, "exit": 2, "msync": 2, "mincore": 4, "mlock": 3, "munlock": 2, "mseal": 1,
+    "pread": 3, "pwrite": 3, "ftruncate": 2, "fallocate": 2, "brk": 3, "check": 4, "pipe_hold": 3, "pipe_read": 3,
 }
 FEATURE_WEIGHTS = {
     "process_vm": {"vm_read": 3, "vm_write": 3},
-    "pagemap": {"pagemap": 5},
+    "pagemap": {"pagemap": 5, "pagemap_scan": 6},
     "pins": {"pin": 3, "pin_read": 5, "unpin": 1},
     "uffd": {"uffd_open": 2, "uffd_register": 5, "uffd_unregister": 2, "uffd_copy": 6,
              "uffd_zero": 3, "uffd_protect": 6, "uffd_continue": 4, "uffd_poison": 1,
@@ -138,12 +144,28 @@ class Generator:
         return [self.random.randrange(NR_FILES), mode, self.random.randrange(0, 48 * PAGE),
                 self.random.choice([PAGE, 5000, 8 * PAGE, 0])]
 
+    def categories(self, *likely):
+        return self.random.choice([*likely, 0, 0, *CATEGORIES, self.random.randrange(256)])
+
+    def scan(self):
+        """A report of what matches, or only the protection of it."""
+        flags = self.random.choice([0, 0, PM_SCAN_WP_MATCHING, PM_SCAN_WP_MATCHING,
+                                    PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+                                    PM_SCAN_CHECK_WPASYNC, 4])
+        written = 1 << 1
+        inverted, required = self.categories(0, 0, 0, 0, 0, 0), self.categories(0, written, written)
+        any_of, returned = self.categories(0, 0, 0, 0), self.categories(255, 255, 255, 255, written)
+        masks = inverted | required << 8 | any_of << 16 | returned << 24
+        return self.range() + [flags, masks, self.random.choice([64, 64, 64, 1, 2, 0]),
+                               self.random.choice([0, 0, 0, 1, 3])]
+
     def uffd(self, name):
         if name == "uffd_open":
             return [self.random.choice(UFFD_FEATURES)]
         if name == "uffd_close":
             return []
-        mode = {"uffd_register": [1, 1, 2, 3, 0, 4, 5, 7], "uffd_copy": [0, 0, 0, 1, 2, 2],
+        # A range that is registered already keeps its write protection: docs/userfaultfd.md says why.
+        mode = {"uffd_register": [2, 2, 3, 3, 6, 7, 0], "uffd_copy": [0, 0, 0, 1, 2, 2],
                 "uffd_zero": [0, 0, 1], "uffd_protect": [1, 1, 0, 3],
                 "uffd_continue": [0, 0, 1, 2], "uffd_move": [0, 2, 2, 1]}.get(name, [0])
         last = {"uffd_copy": lambda: [self.random.randrange(256)],
@@ -177,7 +199,8 @@ class Generator:
                                    MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED, MAP_PRIVATE])
         file = -1 if kind & MAP_ANONYMOUS else 0
         offset = 0 if file < 0 else self.random.randrange(0, 40) * PAGE
-        modes = [1, 2, 3, 3] if kind == MAP_PRIVATE | MAP_ANONYMOUS else [1, 2, 3, 4, 5, 6, 7]
+        # Registered for MISSING alone, a file's pages are mapped around on Linux and not here.
+        modes = [1, 2, 3, 3] if kind == MAP_PRIVATE | MAP_ANONYMOUS else [2, 3, 3, 4, 5, 6, 7]
         self.remember(self.watched.setdefault(slot, []), range_)
         steps = [(slot, "mmap", [*range_, PROT_READ | PROT_WRITE, MAP_FIXED | kind, file, offset])]
         if self.random.random() < 0.5:
@@ -205,10 +228,14 @@ class Generator:
             return self.range() + [pick([1, 4, 4, 2, 6, 5, 0, 8])]
         if name == "mlock":
             return self.range() + [pick([0, 0, 1, 2])]
+        if name == "mseal":
+            return self.range() + [pick([0] * 8 + [1])]
         if name == "write":
             return self.bytes() + [below(256)]
         if name == "read":
             return self.bytes()
+        if name == "pagemap_scan":
+            return self.scan()
         if name == "pagemap":
             return [self.page(), self.length()]
         if name == "pin":

@@ -1,6 +1,9 @@
 """Differences that are meant, each with its reason. A sequence ends where one is met: behind it the
 systems are in different states."""
+from .generate import MREMAP_FIXED, PAGE
+
 EFAULT = 14
+FALLOC_ALLOCATES = (0, 1)
 
 
 def error_of(line):
@@ -8,11 +11,66 @@ def error_of(line):
     return int(words[2]) if len(words) > 2 and words[1] == "-1" else 0
 
 
+def names_of(steps):
+    return [name for _, name, _ in steps]
+
+
+def is_refused_by_linux(steps, difference):
+    """mremap takes what lies in one mapping; is that so in Cowbell alone?"""
+    return steps[-1][1] == "mremap" and \
+        error_of(difference.linux) == EFAULT != error_of(difference.cowbell)
+
+
+def locked_before_fork(steps, difference):
+    names = names_of(steps)
+    return is_refused_by_linux(steps, difference) and "mlock" in names and "fork" in names
+
+
+def refused_by_a_seal(steps, difference):
+    return is_refused_by_linux(steps, difference) and "mseal" in names_of(steps)
+
+
+def allocated_and_untouched(steps, _):
+    return steps[-1][1] == "mincore" and \
+        any(name == "fallocate" and args[1] in FALLOC_ALLOCATES for _, name, args in steps)
+
+
+def touches(one, other):
+    """May the ranges [offset, bytes], in whole pages, overlap or be neighbours?"""
+    return one[0] < other[0] + other[1] + PAGE and other[0] < one[0] + one[1] + PAGE
+
+
+def moved_into_registered(steps, _):
+    registered = {}
+    for slot, name, args in steps:
+        ranges = registered.setdefault(slot, [])
+        if name == "uffd_register":
+            ranges.append(args[:2])
+        elif name == "fork":
+            registered.pop(args[0], None)
+        elif name == "mremap" and args[3] & MREMAP_FIXED and \
+                any(touches(args[:2], range_) for range_ in ranges) and \
+                any(touches([args[4], args[2]], range_) for range_ in ranges):
+            return True
+    return False
+
+
+KNOWN = [
+    (locked_before_fork,
+     "a child is not locked: Cowbell merges what only the lock kept apart (I9), Linux does not, and "
+     "mremap refuses a range of two mappings"),
+    (refused_by_a_seal,
+     "Linux leaves a mapping split that it split for a call which a seal then refused, Cowbell does "
+     "not (I9), and mremap refuses a range of two mappings"),
+    (allocated_and_untouched,
+     "mincore: what fallocate made and nobody has touched is in memory in Cowbell; Linux counts it "
+     "once it is touched"),
+    (moved_into_registered,
+     "Linux unregisters also what the moved mapping merges with: docs/userfaultfd.md"),
+]
+
+
 def reason_for(steps, difference):
     """Why the systems may differ at this step, or None."""
-    names = [name for _, name, _ in steps[:difference.step + 1]]
-    if names[-1] == "mremap" and "mlock" in names and "fork" in names and \
-            error_of(difference.linux) == EFAULT != error_of(difference.cowbell):
-        return ("a child is not locked: Cowbell merges what only the lock kept apart (I9), Linux does "
-                "not, and mremap refuses a range of two mappings")
-    return None
+    steps = steps[:difference.step + 1]
+    return next((reason for is_met, reason in KNOWN if is_met(steps, difference)), None)
