@@ -92,19 +92,22 @@ static int write_part(struct vm_object *object, u64 offset, struct iov_iter *ite
     return 0;
 }
 
-/* Makes the bytes up to an offset part of the object, or removes a page that was made for none. */
-static void settle_size(struct vm_object *object, u64 end)
+/* Makes the bytes up to an offset part of the object. */
+static void grow_size(struct vm_object *object, u64 end)
+{
+    object_lock(object);
+    WRITE_ONCE(object->size, end);
+    object_unlock(object);
+}
+
+/* Removes a page that was made for bytes which could not be had. */
+static void remove_behind_size(struct vm_object *object)
 {
     struct list_node removed = LIST_INIT(removed);
 
     object_lock(object);
-    if (end > object->size) {
-        WRITE_ONCE(object->size, end);
-    }
-    if (!object->ops->is_granted) {
-        object->ops->disown_pages(object, max(object->kept_end, object_size_in_pages(object)),
-                                  U64_MAX, &removed);
-    }
+    object->ops->disown_pages(object, max(object->kept_end, object_size_in_pages(object)), U64_MAX,
+                              &removed);
     object_unlock(object);
     shmem_put_pages(&removed);
 }
@@ -148,12 +151,16 @@ static int write_io_locked(struct vm_object *object, u64 offset, struct iov_iter
         error = write_part(object, offset, iter, &copied);
         *done += copied;
         offset += copied;
+        /* At once: the source of the next page may be a mapping of what now is inside. */
+        if (copied > 0 && offset > object->size) {
+            grow_size(object, offset);
+        }
         if (error == 0 && copied < want) {
             error = -EFAULT;
         }
     }
-    if (offset > object->size || error != 0) {
-        settle_size(object, *done > 0 ? offset : 0);
+    if (error != 0 && !object->ops->is_granted) {
+        remove_behind_size(object);
     }
     return *done > 0 ? 0 : error;
 }

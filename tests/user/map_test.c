@@ -461,6 +461,21 @@ TEST(memfd_is_shared_by_its_mappings_and_its_descriptor)
     EXPECT_EQ(8, p[0]);
 }
 
+/* What a write has put behind the end is the file's before the write goes on. */
+TEST(write_makes_readable_what_it_reads_next)
+{
+    int fd = new_memfd(PAGE);
+    char *p = map(2);
+
+    ASSERT_TRUE(p != NULL);
+    p[0] = 7;
+    EXPECT_TRUE(mmap(p + PAGE, PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 2 * PAGE) == p + PAGE);
+    EXPECT_EQ(SIGBUS, read_signal(p + PAGE));
+    EXPECT_EQ(2 * PAGE, pwrite(fd, p, 2 * PAGE, 4 * PAGE));
+    EXPECT_EQ(0, p[PAGE]);
+    EXPECT_EQ(6 * PAGE, lseek(fd, 0, SEEK_END));
+}
+
 TEST(truncation_takes_pages_from_shared_and_private_mappings)
 {
     int fd = new_memfd(3 * PAGE);
