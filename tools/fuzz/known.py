@@ -1,9 +1,8 @@
 """Differences that are meant, each with its reason. A sequence ends where one is met: behind it the
 systems are in different states."""
-from .generate import MREMAP_FIXED, PAGE
+from .generate import FALLOC_KEEP_SIZE, MREMAP_FIXED, PAGE
 
 EFAULT = 14
-FALLOC_ALLOCATES = (0, 1)
 
 
 def error_of(line):
@@ -30,9 +29,9 @@ def refused_by_a_seal(steps, difference):
     return is_refused_by_linux(steps, difference) and "mseal" in names_of(steps)
 
 
-def allocated_and_untouched(steps, _):
-    return steps[-1][1] == "mincore" and \
-        any(name == "fallocate" and args[1] in FALLOC_ALLOCATES for _, name, args in steps)
+def allocated_behind_the_end(steps, _):
+    return steps[-1][1] in ("mincore", "pagemap", "pagemap_scan") and \
+        any(name == "fallocate" and args[1] == FALLOC_KEEP_SIZE for _, name, args in steps)
 
 
 def touches(one, other):
@@ -62,9 +61,9 @@ KNOWN = [
     (refused_by_a_seal,
      "Linux leaves a mapping split that it split for a call which a seal then refused, Cowbell does "
      "not (I9), and mremap refuses a range of two mappings"),
-    (allocated_and_untouched,
-     "mincore: what fallocate made and nobody has touched is in memory in Cowbell; Linux counts it "
-     "once it is touched"),
+    (allocated_behind_the_end,
+     "Linux does not count pages as resident, nor maps them around others, that fallocate made until "
+     "somebody has looked; behind the end of the file the interpreter cannot"),
     (moved_into_registered,
      "Linux unregisters also what the moved mapping merges with: docs/userfaultfd.md"),
 ]

@@ -25,7 +25,7 @@ PRELUDE = '''/* {title} */
 enum {{ ARENA_PAGES = 288, HEAP_PAGES = 16 }};
 
 static volatile int *turn; /* shared: the processes take turns */
-static volatile int *pids;
+static volatile int *pids, *pinner;
 static int files[2], held[4][2];
 static char *heap, buffer[64 * 4096];
 static int uffd = -1;
@@ -86,6 +86,34 @@ static void touch(const char *what, char *p, size_t len, int seed, int is_write)
                (long)((char *)fault.si_addr - ARENA));
     }}
     show(what, (long)done);
+}}
+
+/* What is allocated is looked at: Linux tells pages that nobody has looked at from others. */
+static int allocate(int fd, int mode, off_t start, off_t len)
+{{
+    int result = fallocate(fd, mode, start, len);
+    off_t size = lseek(fd, 0, SEEK_END);
+    char *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (result == 0 && p != MAP_FAILED && !(mode & FALLOC_FL_PUNCH_HOLE)) {{
+        for (off_t at = start & -4096; at < start + len && at < size; at += 4096) {{
+            (void)((volatile char *)p)[at];
+        }}
+    }}
+    munmap(p, size);
+    return result;
+}}
+
+/* One process at a time has a pin; what another one does about pins is left out. */
+static int may_pin(int slot)
+{{
+    return *pinner < 0 || *pinner == slot;
+}}
+
+static long pinned(int slot, long result)
+{{
+    *pinner = pinned_at != NULL ? slot : -1;
+    return result;
 }}
 
 static int incore(char *p, size_t len)
@@ -167,6 +195,8 @@ int main(void)
 
     turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pids = turn + 16;
+    pinner = turn + 32;
+    *pinner = -1;
     heap = (char *)(((uintptr_t)syscall(SYS_brk, 0) + 4095) & ~4095ul);
     for (int i = 0; i < 2; i++) {
         files[i] = memfd_create("fuzz", 0);
@@ -258,9 +288,9 @@ def scan_call(a):
 
 # What holds pages, with the arguments of a step and its slot.
 HOLDER_CALLS = {
-    "pin": "(pin_drop(), pin_take({place}))",
-    "unpin": "pin_drop()",
-    "pin_read": "pin_read(buffer)",
+    "pin": "may_pin({slot}) ? pinned({slot}, (pin_drop(), pin_take({place}))) : 0",
+    "unpin": "may_pin({slot}) ? pinned({slot}, pin_drop()) : 0",
+    "pin_read": "may_pin({slot}) ? pin_read(buffer) : 0",
     "pipe_hold": "vmsplice(held[{slot}][1], &(struct iovec){{{place}}}, 1, SPLICE_F_NONBLOCK)",
     "pipe_read": "read(held[{0}][0], buffer, {1})",
 }
@@ -297,7 +327,7 @@ def expression(slot, name, a):
     if name == "ftruncate":
         return f"ftruncate({file_of(a[0])}, {a[1]:#x})"
     if name == "fallocate":
-        return f"fallocate({file_of(a[0])}, {a[1]}, {a[2]:#x}, {a[3]:#x})"
+        return f"allocate({file_of(a[0])}, {a[1]}, {a[2]:#x}, {a[3]:#x})"
     if name in ("vm_read", "vm_write"):
         kind = "writev" if name == "vm_write" else "readv"
         return (f"process_vm_{kind}(pids[{a[0]}], &(struct iovec){{buffer, {a[2]}}}, 1, "
@@ -326,7 +356,8 @@ def statements(number, step):
                 f"    pids[{a[0]}] = getpid();", "    pins_after_fork();",
                 f"    process_{a[0]}_{number}();", "    _exit(0);", "}", f"show({what}, 0);"]
     if name == "exit":
-        return ["pin_drop();", f"show({what}, 0);", "_exit(0);"]
+        return [f"if (*pinner == {slot}) {{", f"    pinned({slot}, pin_drop());", "}",
+                f"show({what}, 0);", "_exit(0);"]
     if name in ("write", "read"):
         seed = a[2] if name == "write" else 0
         return [f"touch({what}, {at(a[0])}, {a[1]}, {seed}, {int(name == 'write')});"]
