@@ -218,11 +218,14 @@ void files_put(struct files *files)
     if (unlikely(files->has_record_locks)) {
         record_lock_forget(files);
     }
-    for (size_t fd = bitmap_next_set(files->used, files->size, 0); fd < files->size;
-         fd = bitmap_next_set(files->used, files->size, fd + 1)) {
-        if (files->slots[fd] != NULL) {
-            file_put(files->slots[fd]);
-            sched_point();
+    for (u32 first = 0; first < files->size; first += BITS_PER_WORD) {
+        for (u64 used = files->used[first / BITS_PER_WORD]; used != 0; used &= used - 1) {
+            struct file *file = files->slots[first + (u32)__builtin_ctzl(used)];
+
+            if (file != NULL) {
+                file_put(file);
+                sched_point();
+            }
         }
     }
     if (files->slots != files->fast_slots) {
