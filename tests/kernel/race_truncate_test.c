@@ -14,7 +14,8 @@ static struct {
     struct mm *mm;
     u64 addr;
     struct vm_object *object;
-    u64 value; /* read by an operation */
+    struct mm *child; /* made by an operation */
+    u64 value;        /* read by an operation */
     s64 results[EXPLORE_MAX_OPS];
 } race;
 
@@ -32,6 +33,11 @@ static void op_read(void)
 static void op_write(void)
 {
     race.results[1] = put_user_u64(race.addr, NEW);
+}
+
+static void op_fork(void)
+{
+    race.results[1] = mm_fork(race.mm, &race.child);
 }
 
 static void prepare_file(u32 sharing)
@@ -62,6 +68,13 @@ static void prepare_read_private_file(void)
     prepare_file(MAP_PRIVATE);
     EXPECT_OK(get_user_u64(&value, race.addr));
     EXPECT_EQ(OLD, value);
+}
+
+/* The mapping has a copy of its own, which fork shares, and of which truncation leaves nothing. */
+static void prepare_written_private_file(void)
+{
+    prepare_file(MAP_PRIVATE);
+    EXPECT_OK(put_user_u64(race.addr, NEW));
 }
 
 /* The file has no page: a hole is copied as zeros. */
@@ -157,6 +170,26 @@ TEST_EXPLORE(race, truncate_against_write_to_a_hole_of_a_private_mapping)
                                     .ops = {op_truncate, op_write},
                                     .prepare = prepare_private_hole,
                                     .check = check_truncated,
+                                    .cleanup = cleanup_file};
+
+    EXPECT_NE(0, explore_run(&explore));
+}
+
+/* Truncation visits the parent's mapping first: what it took there does not reach the child. */
+static void check_truncated_in_both(void)
+{
+    EXPECT_EQ(0, race.results[1]);
+    EXPECT_TRUE(pte_is_none(test_entry(race.child, race.addr)));
+    mm_put(race.child);
+    check_truncated();
+}
+
+TEST_EXPLORE(race, truncate_against_fork)
+{
+    const struct explore explore = {.nr_ops = 2,
+                                    .ops = {op_truncate, op_fork},
+                                    .prepare = prepare_written_private_file,
+                                    .check = check_truncated_in_both,
                                     .cleanup = cleanup_file};
 
     EXPECT_NE(0, explore_run(&explore));
