@@ -333,21 +333,22 @@ static void lower_height(struct radix *tree)
 /* --- without the owner's lock ----------------------------------------------------------------- */
 
 /* The leaf for an index, NULL where nothing is stored. False if the tree changed its shape. */
-static bool peek_leaf(const struct radix *tree, u64 index, u32 shape, struct radix_node **leaf)
+static ALWAYS_INLINE bool peek_leaf(const struct radix *tree, u64 index, u32 shape,
+                                    struct radix_node **leaf)
 {
     struct radix_node *node = READ_ONCE(tree->root);
-    u32 height = READ_ONCE(tree->height);
+    u32 shift = (READ_ONCE(tree->height) - 1) * RADIX_SHIFT;
 
     if (seqcount_read_retry(&tree->shape, shape)) {
         return false;
     }
     *leaf = NULL;
-    if (node == NULL || index > max_index(height)) {
+    if (node == NULL || index >> shift >= RADIX_SLOTS) {
         return true;
     }
-    for (u32 level = height; level > 1; level--) {
+    for (; shift > 0; shift -= RADIX_SHIFT) {
         explore_point(EXPLORE_COUNT);
-        node = slot_load(&node->slots[slot_of(index, level)]);
+        node = slot_load(&node->slots[(index >> shift) & (RADIX_SLOTS - 1)]);
         if (seqcount_read_retry(&tree->shape, shape)) {
             return false;
         }
@@ -357,6 +358,19 @@ static bool peek_leaf(const struct radix *tree, u64 index, u32 shape, struct rad
     }
     *leaf = node;
     return true;
+}
+
+bool radix_peek_one(const struct radix *tree, u64 index, void **item)
+{
+    u32 shape = seqcount_read_raw(&tree->shape);
+    struct radix_node *leaf;
+
+    if ((shape & 1) != 0 || !peek_leaf(tree, index, shape, &leaf)) {
+        return false;
+    }
+    explore_point(EXPLORE_COUNT);
+    *item = leaf != NULL ? slot_load(&leaf->slots[slot_of(index, 1)]) : NULL;
+    return !seqcount_read_retry(&tree->shape, shape);
 }
 
 static ALWAYS_INLINE void copy_slots(void **items, void *const *slots, u32 nr)

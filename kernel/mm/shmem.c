@@ -290,7 +290,7 @@ static ALWAYS_INLINE int find_page(struct vm_object *object, u64 index, enum obj
     if (index >= DIV_ROUND_UP(object_size(object), PAGE_SIZE)) {
         return -ERANGE;
     }
-    if (radix_peek(&object->pages, index, 1, (void **)&page)) {
+    if (radix_peek_one(&object->pages, index, (void **)&page)) {
         if (page == NULL) {
             return -ENOENT;
         }
@@ -348,7 +348,7 @@ static ALWAYS_INLINE int grow_page(struct vm_object *object, u64 index, enum pag
 {
     struct page *page;
 
-    if (radix_peek(&object->pages, index, 1, (void **)&page) && page != NULL) {
+    if (radix_peek_one(&object->pages, index, (void **)&page) && page != NULL) {
         if (object_take_owned_page(object, index, page)) {
             *out = page;
             return 0;

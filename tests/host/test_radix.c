@@ -106,7 +106,11 @@ static void check_peek(u64 first)
 
     EXPECT_TRUE(radix_peek(&tree, first, PEEK_NR, items));
     for (u64 i = 0; i < PEEK_NR; i++) {
+        void *item;
+
         EXPECT_TRUE(items[i] == radix_lookup(&tree, first + i));
+        EXPECT_TRUE(radix_peek_one(&tree, first + i, &item));
+        EXPECT_TRUE(items[i] == item);
     }
 }
 
@@ -143,6 +147,7 @@ TEST(peek_refuses_while_the_shape_changes)
     EXPECT_EQ(0, radix_insert(&tree, 5, item_of(0)));
     seqcount_write_begin(&tree.shape);
     EXPECT_FALSE(radix_peek(&tree, 5, 1, &item));
+    EXPECT_FALSE(radix_peek_one(&tree, 5, &item));
     EXPECT_TRUE(item == NULL);
     seqcount_write_end(&tree.shape);
     EXPECT_TRUE(radix_peek(&tree, 5, 1, &item));

@@ -58,6 +58,9 @@ void *radix_lookup(const struct radix *tree, u64 index);
  */
 MUST_CHECK bool radix_peek(const struct radix *tree, u64 first, u32 nr, void **items);
 
+/** radix_peek_one() - radix_peek() for one index; @item may be written even if it returns false. */
+MUST_CHECK bool radix_peek_one(const struct radix *tree, u64 index, void **item);
+
 /**
  * radix_insert() - store a pointer at an empty index.
  * @item: not NULL
