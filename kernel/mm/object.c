@@ -100,11 +100,6 @@ void object_for_each(void (*fn)(struct vm_object *object, void *arg), void *arg)
     }
 }
 
-u64 object_size(struct vm_object *object)
-{
-    return READ_ONCE(object->size);
-}
-
 u64 object_nr_pages(struct vm_object *object)
 {
     return READ_ONCE(object->nr_pages);

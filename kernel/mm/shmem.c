@@ -25,19 +25,6 @@
 #include <mm/mm.h>
 #include <mm/shmem.h>
 
-bool object_take_page(struct vm_object *object, u64 index, struct page *page)
-{
-    if (!object_take_owned_page(object, index, page)) {
-        return false;
-    }
-    /* Asked last: a truncation that has not yet shrunk the size zaps after the caller. */
-    if (index < DIV_ROUND_UP(object_size(object), PAGE_SIZE)) {
-        return true;
-    }
-    page_put(page);
-    return false;
-}
-
 void object_peek_pages(struct vm_object *object, u64 first, u32 nr, struct page **pages)
 {
     if (object->ops->peek_pages != NULL) {
@@ -282,6 +269,20 @@ static int find_page_locked(struct vm_object *object, u64 index, enum object_get
     return 0;
 }
 
+/* object_take_owned_page(), and false as well if the index lies beyond the size. */
+static ALWAYS_INLINE bool take_page_inside(struct vm_object *object, u64 index, struct page *page)
+{
+    if (!object_take_owned_page(object, index, page)) {
+        return false;
+    }
+    /* Asked last: a truncation that has not yet shrunk the size zaps after the caller. */
+    if (likely(index < DIV_ROUND_UP(object_size(object), PAGE_SIZE))) {
+        return true;
+    }
+    page_put(page);
+    return false;
+}
+
 static ALWAYS_INLINE int find_page(struct vm_object *object, u64 index, enum object_get_mode mode,
                                    struct page **out)
 {
@@ -294,7 +295,7 @@ static ALWAYS_INLINE int find_page(struct vm_object *object, u64 index, enum obj
         if (page == NULL) {
             return -ENOENT;
         }
-        if (object_take_page(object, index, page)) {
+        if (take_page_inside(object, index, page)) {
             *out = page;
             return 0;
         }

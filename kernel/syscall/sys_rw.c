@@ -161,25 +161,31 @@ long sys_writev(s32 fd, u64 iov, u64 nr)
     return transfer_vector(fd, iov, nr, POS_OF_FILE, TRANSFER_WRITE);
 }
 
-static long transfer_positioned(s32 fd, u64 buf, u64 len, s64 pos, enum transfer transfer)
+static ALWAYS_INLINE long transfer_positioned(s32 fd, u64 buf, u64 len, s64 pos,
+                                              enum transfer transfer)
 {
     struct fd_ref ref;
     struct iov_iter iter;
     s64 result;
 
-    if (pos < 0) {
+    if (unlikely(pos < 0)) {
         return -EINVAL;
     }
     result = fd_borrow(fd, &ref);
-    if (result != 0) {
+    if (unlikely(result != 0)) {
         return result;
     }
-    if (!(ref.file->traits & FILE_SEEKABLE) && !(ref.file->traits & FILE_PATH_ONLY)) {
+    if (unlikely(!(ref.file->traits & (FILE_SEEKABLE | FILE_PATH_ONLY)))) {
         result = -ESPIPE;
+    } else {
+        result = check_access(ref.file, transfer);
     }
-    result = result != 0 ? result : check_access(ref.file, transfer);
-    result = result != 0 ? result : iov_import_single(&iter, buf, len);
-    result = result != 0 ? result : transfer_at(&ref, &iter, pos, transfer);
+    if (likely(result == 0)) {
+        result = iov_import_single(&iter, buf, len);
+    }
+    if (likely(result == 0)) {
+        result = run_transfer(ref.file, &iter, &pos, transfer);
+    }
     fd_return(&ref);
     return result;
 }

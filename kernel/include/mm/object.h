@@ -142,7 +142,10 @@ void object_get(struct vm_object *object);
 void object_put(struct vm_object *object);
 
 /** object_size() - bytes, as of now. */
-u64 object_size(struct vm_object *object);
+static inline u64 object_size(const struct vm_object *object)
+{
+    return READ_ONCE(object->size);
+}
 
 /** object_nr_pages() - pages that it holds, as of now (st_blocks / 8). */
 u64 object_nr_pages(struct vm_object *object);
@@ -201,13 +204,6 @@ static inline bool MUST_CHECK object_take_owned_page(const struct vm_object *obj
     page_put(page);
     return false;
 }
-
-/**
- * object_take_page() - the same, and false as well if the index lies beyond the size.
- *
- * Under a page-table lock the page may be entered there after true.
- */
-bool MUST_CHECK object_take_page(struct vm_object *object, u64 index, struct page *page);
 
 /**
  * object_generation() - a number that differs once anything behind an index was taken away or a
