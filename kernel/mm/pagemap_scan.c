@@ -276,6 +276,10 @@ static int run(struct scan *scan)
     int error;
 
     scan->at = scan->arg.start;
+    if (scan->arg.start == scan->arg.end) {
+        scan->arg.walk_end = scan->arg.end;
+        return 0; /* Not even the VMA there is looked at. */
+    }
     do {
         int copy_error;
 

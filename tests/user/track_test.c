@@ -220,6 +220,10 @@ TEST(scan_checks_its_arguments)
     bad = good;
     bad.flags = 2;
     EXPECT_ERRNO(EPERM, ioctl(fd, SCAN, &bad));
+    bad.start += PAGE;
+    bad.end = bad.start;
+    EXPECT_EQ(0, ioctl(fd, SCAN, &bad));
+    EXPECT_EQ(bad.start, bad.walk_end);
     p[0] = 1;
     bad = good;
     bad.vec = 8;
