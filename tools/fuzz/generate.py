@@ -28,11 +28,13 @@ PAGEOUT = 21
 PM_SCAN_WP_MATCHING, PM_SCAN_CHECK_WPASYNC = 1, 2
 # What a page is: write-protection allowed, written, file, present, swapped, zero, huge, soft-dirty.
 CATEGORIES = [1 << bit for bit in range(8)]
+WRITTEN, PRESENT = CATEGORIES[1], CATEGORIES[3]
 FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE = 1, 2
 # SIGBUS instead of a handler's answer, write-protect, poison and move; and one of them with markers on
 # anonymous memory, one asynchronous.
 UFFD_BASE = (1 << 0) | (1 << 7) | (1 << 14) | (1 << 16)
-UFFD_FEATURES = [UFFD_BASE, UFFD_BASE, UFFD_BASE | (1 << 13), UFFD_BASE | (1 << 15)]
+UFFD_ASYNC = UFFD_BASE | (1 << 15)
+UFFD_FEATURES = [UFFD_BASE, UFFD_BASE, UFFD_BASE | (1 << 13), UFFD_ASYNC]
 
 # Not among them: clearing soft-dirty bits. When two mappings become one, Linux may forget that one of
 # them was new, and Cowbell takes both for new.
@@ -57,6 +59,7 @@ class Generator:
         self.alive = {0}
         self.mapped = []        # the last ranges [first page, pages] that were mapped
         self.opened = set()     # slots with a userfaultfd of their own
+        self.tracking = set()   # slots whose userfaultfd lets writes through, and notes them
         self.watched = {}       # slot: the last ranges registered with it
         self.focus = None       # where most ranges of this step are
         weights = dict(WEIGHTS)
@@ -145,23 +148,33 @@ class Generator:
                 self.random.choice([PAGE, 5000, 8 * PAGE, 0])]
 
     def categories(self, *likely):
-        return self.random.choice([*likely, 0, 0, *CATEGORIES, self.random.randrange(256)])
+        if self.random.random() < 0.8:
+            return self.random.choice(likely)
+        return self.random.choice([*CATEGORIES, self.random.randrange(256)])
 
     def scan(self):
         """A report of what matches, or only the protection of it."""
-        flags = self.random.choice([0, 0, PM_SCAN_WP_MATCHING, PM_SCAN_WP_MATCHING,
-                                    PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-                                    PM_SCAN_CHECK_WPASYNC, 4])
-        written = 1 << 1
-        inverted, required = self.categories(0, 0, 0, 0, 0, 0), self.categories(0, written, written)
-        any_of, returned = self.categories(0, 0, 0, 0), self.categories(255, 255, 255, 255, written)
+        flags = self.random.choice([0, 0, 0, PM_SCAN_CHECK_WPASYNC, *[PM_SCAN_WP_MATCHING] * 4,
+                                    *[PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC] * 2,
+                                    self.random.choice([0, 4])])
+        inverted, required = self.categories(0), self.categories(0, WRITTEN, WRITTEN, PRESENT)
+        any_of, returned = self.categories(0, 0, WRITTEN | PRESENT), self.categories(255, 255, WRITTEN)
         masks = inverted | required << 8 | any_of << 16 | returned << 24
-        return self.range() + [flags, masks, self.random.choice([64, 64, 64, 1, 2, 0]),
-                               self.random.choice([0, 0, 0, 1, 3])]
+        return self.range(is_within=True) + [flags, masks, self.random.choice([64, 64, 64, 1, 2, 0]),
+                                             self.random.choice([0, 0, 0, 1, 3])]
+
+    def scan_step(self, slot):
+        """Mostly of memory whose writes are tracked."""
+        steps = []
+        if "uffd_open" in self.names and self.random.random() < 0.7:
+            if slot not in self.tracking:
+                steps.append(self.open(slot, UFFD_ASYNC))
+            if not self.watched.get(slot):
+                steps += self.map_and_register(slot)
+            self.focus = self.random.choice(self.watched[slot])
+        return steps + [(slot, "pagemap_scan", self.scan())]
 
     def uffd(self, name):
-        if name == "uffd_open":
-            return [self.random.choice(UFFD_FEATURES)]
         if name == "uffd_close":
             return []
         # A range that is registered already keeps its write protection: docs/userfaultfd.md says why.
@@ -184,12 +197,23 @@ class Generator:
         if name == "uffd_register" and is_likely:
             return self.map_and_register(slot)
         if name == "uffd_open":
-            self.opened.add(slot)
-            self.watched.pop(slot, None)
-        elif name == "uffd_close":
-            self.opened.discard(slot)
-            self.watched.pop(slot, None)
+            return [self.open(slot, self.random.choice(UFFD_FEATURES))]
+        if name == "uffd_close":
+            self.forget(slot)
         return [(slot, name, self.uffd(name))]
+
+    def open(self, slot, features):
+        self.forget(slot)
+        self.opened.add(slot)
+        if features == UFFD_ASYNC:
+            self.tracking.add(slot)
+        return (slot, "uffd_open", [features])
+
+    def forget(self, slot):
+        """Its userfaultfd is gone, or stays open behind a new one."""
+        self.opened.discard(slot)
+        self.tracking.discard(slot)
+        self.watched.pop(slot, None)
 
     def map_and_register(self, slot):
         """Memory whose kind and place a registration suits."""
@@ -234,8 +258,6 @@ class Generator:
             return self.bytes() + [below(256)]
         if name == "read":
             return self.bytes()
-        if name == "pagemap_scan":
-            return self.scan()
         if name == "pagemap":
             return [self.page(), self.length()]
         if name == "pin":
@@ -264,6 +286,8 @@ class Generator:
         self.choose_focus(slot)
         if name.startswith("uffd_"):
             return self.uffd_step(slot, name)
+        if name == "pagemap_scan":
+            return self.scan_step(slot)
         if name == "fork":
             free = sorted(set(range(NR_SLOTS)) - self.alive)
             if not free:
@@ -275,8 +299,7 @@ class Generator:
             if len(self.alive) == 1:
                 return [(slot, "check", [])]
             self.alive.discard(slot)
-            self.opened.discard(slot)
-            self.watched.pop(slot, None)
+            self.forget(slot)
             return [(slot, "exit", [])]
         arguments = self.arguments(name)
         if name == "mmap":

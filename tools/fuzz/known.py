@@ -2,7 +2,10 @@
 systems are in different states."""
 from .generate import FALLOC_KEEP_SIZE, MREMAP_FIXED, PAGE
 
-EFAULT = 14
+ENOENT, EFAULT, EINVAL = 2, 14, 22
+# What a call says to a range that lies in more than one mapping.
+REFUSALS = {"mremap": EFAULT, "uffd_move": EINVAL, "uffd_copy": ENOENT, "uffd_zero": ENOENT,
+            "uffd_continue": ENOENT, "uffd_poison": ENOENT}
 
 
 def error_of(line):
@@ -15,14 +18,16 @@ def names_of(steps):
 
 
 def is_refused_by_linux(steps, difference):
-    """mremap takes what lies in one mapping; is that so in Cowbell alone?"""
-    return steps[-1][1] == "mremap" and \
-        error_of(difference.linux) == EFAULT != error_of(difference.cowbell)
+    """Does the range lie in one mapping in Cowbell alone?"""
+    refusal = REFUSALS.get(steps[-1][1])
+    return refusal is not None and \
+        error_of(difference.linux) == refusal != error_of(difference.cowbell)
 
 
 def locked_before_fork(steps, difference):
     names = names_of(steps)
-    return is_refused_by_linux(steps, difference) and "mlock" in names and "fork" in names
+    return steps[-1][1] == "mremap" and is_refused_by_linux(steps, difference) and \
+        "mlock" in names and "fork" in names
 
 
 def refused_by_a_seal(steps, difference):
@@ -60,7 +65,7 @@ KNOWN = [
      "mremap refuses a range of two mappings"),
     (refused_by_a_seal,
      "Linux leaves a mapping split that it split for a call which a seal then refused, Cowbell does "
-     "not (I9), and mremap refuses a range of two mappings"),
+     "not (I9), and some calls refuse a range of two mappings"),
     (allocated_behind_the_end,
      "Linux does not count pages as resident, nor maps them around others, that fallocate made until "
      "somebody has looked; behind the end of the file the interpreter cannot"),
