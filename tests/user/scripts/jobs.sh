@@ -3,10 +3,14 @@ rm -rf /tmp/jobs && mkdir /tmp/jobs && cd /tmp/jobs || exit 1
 echo '-- wait'
 sleep 0.1 & wait $!; echo "status $?"
 (exit 5) & wait $!; echo "status $?"
-(sleep 0.2; echo second) & (sleep 0.05; echo first) & wait; echo done
-sleep 100 & p=$!; kill $p; wait $p; echo "status $?"
-sleep 100 & p=$!; kill -9 $p; wait $p; echo "status $?"
-sleep 100 & p=$!; kill -STOP $p; kill -0 $p && echo alive; kill -CONT $p; kill -INT $p; kill $p; wait $p; echo "status $?"
+(until [ -e first ]; do sleep 0.01; done; echo second) & (echo first; >first) & wait; echo done
+# The shell tells what killed a job only if it died after wait began, which nobody can know.
+sleep 100 & p=$!; kill $p; wait $p 2>/dev/null; echo "status $?"
+sleep 100 & p=$!; kill -9 $p; wait $p 2>/dev/null; echo "status $?"
+# The shell's child ignores SIGINT before it becomes sleep, but not from its first moment.
+runs_sleep() { read -r name </proc/$1/comm && [ "$name" = sleep ]; }
+sleep 100 & p=$!; until runs_sleep $p; do :; done
+kill -STOP $p; kill -0 $p && echo alive; kill -CONT $p; kill -INT $p; kill $p; wait $p 2>/dev/null; echo "status $?"
 wait 999999; echo "status $?"
 kill -0 999999; echo "status $?"
 echo '-- trap'
@@ -25,7 +29,7 @@ kill -l 9 15
 echo '-- pipes and signals'
 yes | head -n 1
 sh -c 'yes; echo "yes ended with $?" >&2' 2>&1 >/dev/null | cat &
-sleep 0.2; killall yes; wait
+until killall yes 2>/dev/null; do sleep 0.01; done; wait
 (sleep 0.1; echo late) | cat
 echo '-- timeouts'
 timeout 0.2 sleep 10; echo "status $?"
