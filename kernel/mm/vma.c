@@ -46,7 +46,8 @@ void vma_init(void)
 
 /* --- locks ----------------------------------------------------------------------------------- */
 
-bool vma_read_trylock(struct mm *mm, struct vma *vma)
+/* Inline, since every fault comes here. */
+static ALWAYS_INLINE bool read_trylock(struct mm *mm, struct vma *vma)
 {
     u32 readers;
 
@@ -71,6 +72,11 @@ bool vma_read_trylock(struct mm *mm, struct vma *vma)
     }
     vma_read_unlock(vma);
     return false;
+}
+
+bool vma_read_trylock(struct mm *mm, struct vma *vma)
+{
+    return read_trylock(mm, vma);
 }
 
 void vma_read_unlock(struct vma *vma)
@@ -113,7 +119,7 @@ bool vma_lock_lookup(struct mm *mm, u64 addr, struct vma **out)
     if (vma == NULL) {
         return false;
     }
-    if (!vma_read_trylock(mm, vma)) {
+    if (!read_trylock(mm, vma)) {
         lockstat_contended(RANK_VMA);
         return false;
     }
