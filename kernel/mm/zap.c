@@ -12,7 +12,12 @@
 #include <mm/zap.h>
 #include <proc/sched.h>
 
-enum zap_mode { ZAP_ALL, ZAP_KEEP_MARKERS, ZAP_KEEP_ANON };
+enum zap_mode {
+    ZAP_ALL,
+    ZAP_KEEP_MARKERS,
+    ZAP_KEEP_ANON,
+    ZAP_DEAD, /* everything, of an address space that no processor runs: there is no batch */
+};
 
 /* What one hold of a table's lock has removed. */
 struct zap_counts {
@@ -21,15 +26,13 @@ struct zap_counts {
 };
 
 static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct tlb_batch *batch);
-static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
+static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, const enum zap_mode mode,
                                     bool keeps_protection, struct tlb_batch *batch);
 static ALWAYS_INLINE void zap_absent(struct pt_cursor *cursor, enum zap_mode mode,
                                      bool keeps_protection);
 static void zap_account(struct mm *mm, const struct zap_counts *counts);
 static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *counts,
-                                      struct tlb_batch *batch);
-static void zap_dead_table(struct pt_cursor *cursor, u64 end);
-static ALWAYS_INLINE void zap_dead_entry(struct pte entry, struct zap_counts *counts);
+                                      const enum zap_mode mode, struct tlb_batch *batch);
 
 void zap_range(struct vma *vma, u64 start, u64 end, struct tlb_batch *batch)
 {
@@ -74,11 +77,25 @@ static void zap(struct vma *vma, u64 start, u64 end, enum zap_mode mode, struct 
     } while (cursor_resume(&cursor, end));
 }
 
+void zap_dead_range(struct mm *mm, u64 start, u64 end)
+{
+    struct pt_cursor cursor;
+
+    ASSERT(atomic_u64_load(&mm->cpumask) == 0, "I8: no CPU keeps a dead address space loaded");
+    if (!cursor_first(&cursor, mm, start, end)) {
+        return;
+    }
+    do {
+        zap_table(&cursor, cursor_table_end(&cursor, end), ZAP_DEAD, false, NULL);
+        sched_point();
+    } while (cursor_resume(&cursor, end));
+}
+
 /*
  * Goes on to @end or until the batch is full; the cursor stands where to go on. The loop works on
  * a copy of the cursor, which the compiler keeps in registers.
  */
-static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, enum zap_mode mode,
+static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, const enum zap_mode mode,
                                     bool keeps_protection, struct tlb_batch *batch)
 {
     struct zap_counts counts = {.nr_anon_gone = 0};
@@ -92,6 +109,10 @@ static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, enum zap_
         struct pte entry = cursor_pte(&at);
 
         if (pte_is_none(entry)) {
+            if (mode == ZAP_DEAD) {
+                /* The range spans VMAs, with empty stretches between their pages. */
+                cursor_skip_none_behind(&at, end);
+            }
             continue;
         }
         if (unlikely(!pte_is_present(entry))) {
@@ -101,12 +122,17 @@ static ALWAYS_INLINE void zap_table(struct pt_cursor *cursor, u64 end, enum zap_
         if (mode == ZAP_KEEP_ANON && pte_page(entry) != NULL && page_is_anon(pte_page(entry))) {
             continue;
         }
+        if (mode == ZAP_DEAD) {
+            cursor_set(&at, pte_none());
+            zap_present(entry, &counts, mode, batch);
+            continue;
+        }
         if (unlikely(tlb_batch_is_full(batch))) {
             break;
         }
         first = min(first, at.addr);
         last = at.addr;
-        zap_present(cursor_exchange(&at, pte_none()), &counts, batch);
+        zap_present(cursor_exchange(&at, pte_none()), &counts, mode, batch);
         if (unlikely(keeps_protection) && pte_is_uffd_wp(entry)) {
             cursor_set(&at, pte_make_marker(PTE_MARKER_UFFD_WP));
         }
@@ -146,89 +172,35 @@ static void zap_account(struct mm *mm, const struct zap_counts *counts)
     }
 }
 
-/* The entry is out of the table; its page goes into the batch. */
+/* Return: was the entry the last that mapped the page? */
+static ALWAYS_INLINE bool give_up(struct page *page, const enum zap_mode mode)
+{
+    return mode == ZAP_DEAD ? page_put_mapping(page) : page_remove_mapping(page);
+}
+
+/*
+ * The entry is out of the table; its page goes into the batch, or of a dead address space is given
+ * up at once: no translation of the entry is left (I8).
+ */
 static ALWAYS_INLINE void zap_present(struct pte entry, struct zap_counts *counts,
-                                      struct tlb_batch *batch)
+                                      const enum zap_mode mode, struct tlb_batch *batch)
 {
     struct page *page = pte_page(entry);
-    bool was_last;
 
     if (page == NULL) {
         return;
     }
-    was_last = page_remove_mapping(page);
     if (page_is_anon(page)) {
         counts->rss[MM_RSS_ANON]++;
-        counts->nr_anon_gone += was_last;
+        counts->nr_anon_gone += give_up(page, mode);
     } else {
         counts->rss[MM_RSS_SHMEM]++;
         if (pte_is_dirty(entry) && !page_is_dirty(page)) {
             page_set_dirty(page);
         }
+        (void)give_up(page, mode);
     }
-    tlb_batch_add_page(batch, page);
-}
-
-void zap_dead_range(struct mm *mm, u64 start, u64 end)
-{
-    struct pt_cursor cursor;
-
-    ASSERT(atomic_u64_load(&mm->cpumask) == 0, "I8: no CPU keeps a dead address space loaded");
-    if (!cursor_first(&cursor, mm, start, end)) {
-        return;
+    if (mode != ZAP_DEAD) {
+        tlb_batch_add_page(batch, page);
     }
-    do {
-        zap_dead_table(&cursor, cursor_table_end(&cursor, end));
-        sched_point();
-    } while (cursor_resume(&cursor, end));
-}
-
-static void zap_dead_table(struct pt_cursor *cursor, u64 end)
-{
-    struct zap_counts counts = {.nr_anon_gone = 0};
-    struct pt_cursor at = *cursor;
-
-    cursor_lock(&at);
-    cursor_skip_none(&at, end);
-    while (at.addr < end) {
-        struct pte entry = cursor_pte(&at);
-
-        if (pte_is_none(entry)) {
-            cursor_step(&at);
-            if (IS_ALIGNED(at.addr, CURSOR_STRIDE * PAGE_SIZE)) {
-                cursor_skip_none(&at, end);
-            }
-            continue;
-        }
-        if (likely(pte_is_present(entry))) {
-            cursor_set(&at, pte_none());
-            zap_dead_entry(entry, &counts);
-        } else {
-            zap_absent(&at, ZAP_ALL, false);
-        }
-        cursor_step(&at);
-    }
-    zap_account(cursor->mm, &counts);
-    cursor_unlock(&at);
-    *cursor = at;
-}
-
-/* No translation of the entry is left, so its page may be freed at once (I8). */
-static ALWAYS_INLINE void zap_dead_entry(struct pte entry, struct zap_counts *counts)
-{
-    struct page *page = pte_page(entry);
-
-    if (page == NULL) {
-        return;
-    }
-    if (page_is_anon(page)) {
-        counts->rss[MM_RSS_ANON]++;
-        counts->nr_anon_gone += page_put_mapping(page);
-        return;
-    }
-    counts->rss[MM_RSS_SHMEM]++;
-    if (pte_is_dirty(entry) && !page_is_dirty(page)) {
-        page_set_dirty(page);
-    }
-    (void)page_put_mapping(page);
 }

@@ -172,4 +172,16 @@ static inline void cursor_skip_none(struct pt_cursor *cursor, u64 end)
     }
 }
 
+/** cursor_skip_none_behind() - the same for what follows the entry that the cursor stands at. */
+static inline void cursor_skip_none_behind(struct pt_cursor *cursor, u64 end)
+{
+    struct pt_cursor next = *cursor;
+
+    cursor_step(&next);
+    if (IS_ALIGNED(next.addr, CURSOR_STRIDE * PAGE_SIZE)) {
+        cursor_skip_none(&next, end);
+        cursor_seek(cursor, next.addr - PAGE_SIZE);
+    }
+}
+
 #endif
