@@ -1,6 +1,7 @@
 /*
  * Races of truncation, in every order: nothing of a file is left in a mapping, not even a copy of
- * what was there. Direct objects have theirs in direct_race_test.c.
+ * what was there. And of a file that grows: nothing is seen of what does not belong to it yet.
+ * Direct objects have theirs in direct_race_test.c.
  */
 #include <debug/explore.h>
 #include "mm_test.h"
@@ -191,6 +192,64 @@ TEST_EXPLORE(race, truncate_against_fork)
                                     .prepare = prepare_written_private_file,
                                     .check = check_truncated_in_both,
                                     .cleanup = cleanup_file};
+
+    EXPECT_NE(0, explore_run(&explore));
+}
+
+/* --- a file that grows ------------------------------------------------------------------------ */
+
+static void op_extend(void)
+{
+    u64 word = NEW;
+    u64 done = 0;
+
+    race.results[0] = object_write_kernel(race.object, PAGE_SIZE, &word, sizeof(word), &done);
+    EXPECT_EQ(sizeof(word), done);
+}
+
+/* The first access enters what the file has around it, the second is to what comes next. */
+static void op_read_around(void)
+{
+    u64 value;
+
+    race.value = 0;
+    EXPECT_OK(get_user_u64(&value, race.addr));
+    race.results[1] = get_user_u64(&race.value, race.addr + PAGE_SIZE);
+}
+
+static void prepare_file_of_one_page(void)
+{
+    u64 word = OLD;
+    u64 done = 0;
+
+    race.mm = current_mm();
+    EXPECT_OK(object_create_shmem(PAGE_SIZE, &race.object));
+    EXPECT_OK(object_write_kernel(race.object, 0, &word, sizeof(word), &done));
+    race.addr = test_map_object(race.object, 2, MAP_SHARED);
+}
+
+/* A page is seen with all that was written to it, or not at all. */
+static void check_extended(void)
+{
+    EXPECT_EQ(0, race.results[0]);
+    EXPECT_TRUE(race.results[1] == 0 || race.results[1] == -EFAULT);
+    EXPECT_EQ(race.results[1] == 0 ? NEW : 0, race.value);
+    EXPECT_EQ(NEW, test_peek(race.mm, race.addr + PAGE_SIZE));
+}
+
+static void cleanup_two_pages(void)
+{
+    EXPECT_OK(mm_unmap(race.mm, race.addr, 2 * PAGE_SIZE));
+    object_put(race.object);
+}
+
+TEST_EXPLORE(race, extending_write_against_reads_around_the_end)
+{
+    const struct explore explore = {.nr_ops = 2,
+                                    .ops = {op_extend, op_read_around},
+                                    .prepare = prepare_file_of_one_page,
+                                    .check = check_extended,
+                                    .cleanup = cleanup_two_pages};
 
     EXPECT_NE(0, explore_run(&explore));
 }
