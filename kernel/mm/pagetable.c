@@ -48,6 +48,7 @@ void page_table_destroy(struct mm *mm)
 {
     struct page *root = phys_to_page(mm->pgd);
 
+    ASSERT(atomic_u64_load(&mm->cpumask) == 0, "I8: no CPU keeps a dead address space loaded");
     arch_clear_user_root(page_to_virt(root));
     table_retire(mm, root);
     ASSERT(atomic_u64_load(&mm->pgtable_bytes) == 0, "I11: the root is the last table to go");
