@@ -218,9 +218,9 @@ void files_put(struct files *files)
     if (unlikely(files->has_record_locks)) {
         record_lock_forget(files);
     }
-    for (u32 first = 0; first < files->size; first += BITS_PER_WORD) {
-        for (u64 used = files->used[first / BITS_PER_WORD]; used != 0; used &= used - 1) {
-            struct file *file = files->slots[first + (u32)__builtin_ctzl(used)];
+    for (u32 word = 0; word < words_of(files); word++) {
+        for (u64 left = files->used[word]; left != 0; left &= left - 1) {
+            struct file *file = files->slots[word * WORD_BITS + (u32)__builtin_ctzll(left)];
 
             if (file != NULL) {
                 file_put(file);

@@ -150,10 +150,10 @@ static int create_page(struct vm_object *object, u64 index, enum size_rule rule,
             error = insert_unowned(object, index, fresh);
         }
     }
-    if (page == NULL && error == 0 && use == PAGE_USED) {
-        own_page(object, fresh);
-    }
     if (page == NULL && error == 0) {
+        if (use == PAGE_USED) {
+            own_page(object, fresh);
+        }
         page_get(fresh);
         page = fresh;
         fresh = NULL;

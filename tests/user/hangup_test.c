@@ -90,24 +90,42 @@ static void lead(void (*then)(int tty, pid_t child))
     _exit(0);
 }
 
-/* Returns once everybody of the session has ended. */
-static void run_session(void (*then)(int tty, pid_t child))
+/* A pipe whose other end all descendants of one child hold: it ends when the last of them does. */
+static int everybody;
+
+/* fork(), where the child and all that it forks are waited for by await_everybody(). */
+static pid_t fork_watched(void)
 {
-    pid_t leader;
     int ends[2];
-    char byte;
+    pid_t pid;
 
     told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     EXPECT_EQ(0, pipe(ends));
     fflush(stdout);
-    leader = fork();
+    pid = fork();
+    close(ends[pid == 0 ? 0 : 1]);
+    everybody = ends[0];
+    return pid;
+}
+
+static void await_everybody(void)
+{
+    char byte;
+
+    EXPECT_EQ(0, read(everybody, &byte, 1));
+    close(everybody);
+}
+
+/* Returns once everybody of the session has ended. */
+static void run_session(void (*then)(int tty, pid_t child))
+{
+    pid_t leader = fork_watched();
+
     if (leader == 0) {
-        close(ends[0]);
         lead(then);
     }
-    close(ends[1]);
     EXPECT_EQ(leader, waitpid(leader, NULL, 0));
-    EXPECT_EQ(0, read(ends[0], &byte, 1));
+    await_everybody();
     EXPECT_EQ(1, told->is_ready);
     EXPECT_EQ(0, told->leader_errors);
 }
@@ -224,29 +242,21 @@ static void stop_in_own_group(void)
 /* Nobody is left who could continue it: it is told to end. */
 TEST(a_stopped_group_that_becomes_orphaned_is_hung_up)
 {
-    int ends[2];
+    pid_t pid = fork_watched();
     int status;
-    pid_t pid;
-    char byte;
 
-    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    EXPECT_EQ(0, pipe(ends));
-    fflush(stdout);
-    pid = fork();
     if (pid == 0) {
         pid_t child = fork();
 
-        close(ends[0]);
         if (child == 0) {
             stop_in_own_group();
         }
         waitpid(child, &status, WUNTRACED);
         _exit(WIFSTOPPED(status) && told->nr_hup == 0 ? 0 : 1);
     }
-    close(ends[1]);
     EXPECT_EQ(pid, waitpid(pid, &status, 0));
     EXPECT_EQ(0, status);
-    EXPECT_EQ(0, read(ends[0], &byte, 1));
+    await_everybody();
     EXPECT_EQ(1, told->nr_done);
     EXPECT_EQ(1, told->nr_hup);
     EXPECT_EQ(1, told->nr_cont);
@@ -255,20 +265,15 @@ TEST(a_stopped_group_that_becomes_orphaned_is_hung_up)
 /* One that runs is left alone. */
 TEST(a_running_group_that_becomes_orphaned_is_not_told)
 {
-    int ends[2];
     int go[2];
     pid_t pid;
     char byte;
 
-    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    EXPECT_EQ(0, pipe(ends));
     EXPECT_EQ(0, pipe(go));
-    fflush(stdout);
-    pid = fork();
+    pid = fork_watched();
     if (pid == 0) {
         close(go[1]);
         if (fork() == 0) {
-            close(ends[0]);
             setpgid(0, 0);
             hear();
             told->is_ready = 1;
@@ -280,10 +285,9 @@ TEST(a_running_group_that_becomes_orphaned_is_not_told)
         }
         _exit(0);
     }
-    close(ends[1]);
     EXPECT_EQ(pid, waitpid(pid, NULL, 0));
     close(go[1]);
-    EXPECT_EQ(0, read(ends[0], &byte, 1));
+    await_everybody();
     EXPECT_EQ(0, told->read_result);
     EXPECT_EQ(0, told->nr_hup);
     EXPECT_EQ(0, told->nr_cont);

@@ -240,10 +240,15 @@ static inline enum pte_access pte_access(struct pte pte)
     return pte.bits & PTE_BIT_NX ? PTE_ACCESS_READ : PTE_ACCESS_READ_EXEC;
 }
 
-/* By two shifts, which need no mask of 64 bits in a register. */
-static inline u64 pte_pfn(struct pte pte)
+/* What an entry carries, by two shifts, which need no mask of 64 bits in a register. */
+static inline u64 pte_payload(struct pte pte)
 {
     return (pte.bits << PTE_PAYLOAD_ABOVE) >> (PTE_PAYLOAD_ABOVE + PTE_PAYLOAD_SHIFT);
+}
+
+static inline u64 pte_pfn(struct pte pte)
+{
+    return pte_payload(pte);
 }
 
 static inline bool pte_is_writable(struct pte pte)
@@ -370,7 +375,7 @@ static inline struct pte pte_make_swap(u64 slot)
 
 static inline u64 pte_swap_slot(struct pte pte)
 {
-    return (pte.bits << 12) >> 24;
+    return pte_payload(pte);
 }
 
 static inline bool pte_swap_is_exclusive(struct pte pte)
@@ -401,7 +406,7 @@ static inline enum pte_migration pte_migration_access(struct pte pte)
 
 static inline u64 pte_migration_pfn(struct pte pte)
 {
-    return (pte.bits << 12) >> 24;
+    return pte_payload(pte);
 }
 
 /** pte_make_marker() - @markers is a non-empty set of enum pte_marker. */
@@ -413,7 +418,7 @@ static inline struct pte pte_make_marker(u32 markers)
 
 static inline u32 pte_markers(struct pte pte)
 {
-    return ((pte.bits & PTE_PAYLOAD_MASK) >> PTE_PAYLOAD_SHIFT) & PTE_MARKER_MASK;
+    return pte_payload(pte) & PTE_MARKER_MASK;
 }
 
 /* Entries of the upper levels. */
