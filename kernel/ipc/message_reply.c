@@ -99,7 +99,12 @@ void message_finish(struct port *port, struct message *msg)
     }
     msg->thread = NULL;
     __atomic_store_n(&msg->state, MESSAGE_DONE, __ATOMIC_RELEASE);
-    thread_wake(thread);
+    /* A server whose queue is empty sleeps next: the sender goes on in its place. */
+    if (list_is_empty(&port->queue)) {
+        (void)thread_wake_sync(thread);
+    } else {
+        (void)thread_wake(thread);
+    }
 }
 
 static int reply_check(const struct cb_reply *reply)

@@ -77,7 +77,7 @@ void port_push(struct port *port, struct port_item *item)
 {
     ASSERT(!port->is_dead, "M4: nothing is queued on a dead port");
     list_add_tail(&port->queue, &item->link);
-    wake_up_one(&port->receivers);
+    wake_up_one_sync(&port->receivers);
 }
 
 /* Takes the first item off the queue; a message enters the table of received ones. */

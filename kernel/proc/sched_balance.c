@@ -2,8 +2,9 @@
  * Which CPU a thread runs on, and the load averages.
  *
  * A thread that wakes goes to an idle CPU if there is one, to its last one before others, else
- * stays. A CPU that runs out of work takes a waiting thread from the busiest one; a busy CPU evens
- * out now and then. Two run queues are locked together only by a trylock of the second.
+ * stays; but to the waker's CPU if that is about to sleep there alone. A CPU that runs out of work
+ * takes a waiting thread from the busiest one; a busy CPU evens out now and then. Two run queues
+ * are locked together only by a trylock of the second.
  */
 #include <proc/runqueue.h>
 

@@ -11,6 +11,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define PAGE 4096ul
 
@@ -246,6 +247,22 @@ TEST(round_trip_to_another_process_loads_two_roots)
     EXPECT_COST(2, 0, 0, 0, least_cost(nothing, pass_byte_and_back));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+}
+
+static void ask_the_file_server(void)
+{
+    struct stat status;
+
+    if (stat("/", &status) != 0) {
+        _exit(UTEST_STATUS_FAIL);
+    }
+}
+
+/* The server is woken where its client is about to sleep, and the client where the server is. */
+TEST(message_and_reply_load_two_roots_and_interrupt_nobody)
+{
+    need_cowbell();
+    EXPECT_COST(2, 0, 0, 0, least_cost(nothing, ask_the_file_server));
 }
 
 UTEST_MAIN

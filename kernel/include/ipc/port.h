@@ -57,7 +57,12 @@ struct port *port_of_file(const struct file *file);
 void port_get(struct port *port);
 void port_put(struct port *port);
 
-/** port_push() - append an item; the caller has the lock and the port lives. Wakes a receiver. */
+/**
+ * port_push() - append an item and wake a receiver; the caller has the lock and the port lives.
+ *
+ * The receiver may have the caller's CPU: who sends a message or interrupts one sleeps next, and
+ * a close can wait until then.
+ */
 void port_push(struct port *port, struct port_item *item) REQUIRES(port->lock);
 
 /**

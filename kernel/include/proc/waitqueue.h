@@ -73,9 +73,10 @@ void wake_up_one(struct wait_queue *queue);
 void wake_up_all(struct wait_queue *queue);
 
 /**
- * wake_up_one_sync() - wake_up_one() by a thread that is about to sleep itself.
+ * wake_up_one_sync() - wake_up_one() by a thread that is about to sleep, or whose news can wait.
  *
- * The woken thread may then run on the caller's CPU, which is faster than waking an idle one.
+ * The woken thread may then run on the caller's CPU once that sleeps, which is faster than waking
+ * an idle one.
  */
 void wake_up_one_sync(struct wait_queue *queue);
 
