@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 4, NR_PAGES = 4096, NR_MAPS = 500 };
+enum { MAX_WORKERS = 4, NR_PAGES = 4096, NR_MAPS = 40, MAP_ROUNDS = 200, STAGGER_MOST = 4096 };
 #define AREA (64 * MIB)
 
-/* A period each worker has written; on shared memory where the workers are processes. */
+/* When each worker was at work; on shared memory where the workers are processes. */
 struct period {
     uint64_t start;
     uint64_t end;
@@ -27,8 +27,8 @@ static void hold_on_cpu(int cpu)
     sched_setaffinity(0, sizeof(set), &set);
 }
 
-static void row_add_periods(struct row *row, struct watch *watch, const struct period *periods,
-                            int nr, double operations)
+/* From the first start to the last end. */
+static uint64_t span_of(const struct period *periods, int nr)
 {
     uint64_t start = UINT64_MAX;
     uint64_t end = 0;
@@ -37,24 +37,30 @@ static void row_add_periods(struct row *row, struct watch *watch, const struct p
         start = periods[i].start < start ? periods[i].start : start;
         end = periods[i].end > end ? periods[i].end : end;
     }
-    watch->ticks = end - start;
-    row_add(row, watch, operations * nr);
+    return end - start;
 }
+
+/* Work of several threads at once: @rounds times @operations for each of them. */
+struct work {
+    void (*run)(int worker);
+    int operations;
+    int rounds;
+};
 
 struct worker {
     int number;
-    void (*work)(struct worker *worker);
-    struct period period;
+    const struct work *work;
+    struct period periods[MAP_ROUNDS];
 };
 
 static pthread_barrier_t barrier;
 
-static void fault_in(struct worker *worker)
+static void fault_in(int worker)
 {
-    write_pages(BASE + (size_t)worker->number * AREA, NR_PAGES);
+    write_pages(BASE + (size_t)worker * AREA, NR_PAGES);
 }
 
-static void map_touch_unmap(struct worker *worker)
+static void map_touch_unmap(int worker)
 {
     (void)worker;
     for (int i = 0; i < NR_MAPS; i++) {
@@ -65,23 +71,51 @@ static void map_touch_unmap(struct worker *worker)
     }
 }
 
+/*
+ * A few instructions decide in which order workers meet at a lock, and they then keep that order:
+ * so each round begins with steps apart that look random, and the mean of many is measured.
+ */
+static void stagger(int round, int worker)
+{
+    uint32_t steps = (uint32_t)(round * MAX_WORKERS + worker) * 2654435761u >> 8;
+
+    for (volatile uint32_t left = steps % (STAGGER_MOST / 4); left > 0; left--) {}
+}
+
 static void *work_thread(void *argument)
 {
     struct worker *worker = argument;
 
     hold_on_cpu(worker->number);
-    pthread_barrier_wait(&barrier);
-    worker->period.start = bench_now();
-    worker->work(worker);
-    worker->period.end = bench_now();
+    for (int round = 0; round < worker->work->rounds; round++) {
+        pthread_barrier_wait(&barrier);
+        stagger(round, worker->number);
+        worker->periods[round].start = bench_now();
+        worker->work->run(worker->number);
+        worker->periods[round].end = bench_now();
+    }
     return NULL;
 }
 
-static void threads(struct row *row, int nr, void (*work)(struct worker *), int operations)
+static uint64_t spans_of(const struct worker *workers, int nr)
+{
+    uint64_t sum = 0;
+
+    for (int round = 0; round < workers[0].work->rounds; round++) {
+        struct period periods[MAX_WORKERS];
+
+        for (int i = 0; i < nr; i++) {
+            periods[i] = workers[i].periods[round];
+        }
+        sum += span_of(periods, nr);
+    }
+    return sum;
+}
+
+static void threads(struct row *row, int nr, const struct work *work)
 {
     for (int r = 0; r < bench_repeats && nr <= get_nprocs(); r++) {
         struct worker workers[MAX_WORKERS];
-        struct period periods[MAX_WORKERS];
         struct watch watch = watch_of(row);
         pthread_t ids[MAX_WORKERS];
         char *p = map_rw(MAX_WORKERS * AREA);
@@ -94,25 +128,29 @@ static void threads(struct row *row, int nr, void (*work)(struct worker *), int 
         }
         for (int i = 0; i < nr; i++) {
             pthread_join(ids[i], NULL);
-            periods[i] = workers[i].period;
         }
         watch_stop(&watch);
-        row_add_periods(row, &watch, periods, nr, operations);
+        watch.ticks = spans_of(workers, nr);
+        row_add(row, &watch, (double)work->operations * work->rounds * nr);
         munmap(p, MAX_WORKERS * AREA);
     }
 }
 
 static void thread_faults(struct row *rows)
 {
+    static const struct work work = {fault_in, NR_PAGES, 1};
+
     for (int i = 0; i < 3; i++) {
-        threads(&rows[i], 1 << i, fault_in, NR_PAGES);
+        threads(&rows[i], 1 << i, &work);
     }
 }
 
 static void thread_maps(struct row *rows)
 {
+    static const struct work work = {map_touch_unmap, NR_MAPS, MAP_ROUNDS};
+
     for (int i = 0; i < 3; i++) {
-        threads(&rows[i], 1 << i, map_touch_unmap, NR_MAPS);
+        threads(&rows[i], 1 << i, &work);
     }
 }
 
@@ -150,7 +188,8 @@ static void processes(struct row *row, int nr)
         close(gate[0]);
         while (waitpid(-1, NULL, 0) > 0) {}
         watch_stop(&watch);
-        row_add_periods(row, &watch, periods, nr, NR_PAGES);
+        watch.ticks = span_of(periods, nr);
+        row_add(row, &watch, (double)NR_PAGES * nr);
     }
 }
 
