@@ -43,6 +43,7 @@ static enum advice_class classify_advice(int advice)
     case MADV_KEEPONFORK:
     case MADV_HUGEPAGE:
     case MADV_NOHUGEPAGE:
+    case MADV_COLLAPSE:
     case MADV_MERGEABLE:
     case MADV_UNMERGEABLE:
         return ADVICE_FLAGS;
@@ -133,6 +134,7 @@ static int advised_flags(const struct vma *vma, int advice, u64 *flags)
     case MADV_UNMERGEABLE:
         *flags &= ~VM_MERGEABLE;
         return 0;
+    case MADV_COLLAPSE: /* No VMA can have huge pages; this is what Linux says of such a one. */
     default:
         return -EINVAL;
     }

@@ -13,6 +13,10 @@
 #define RW   (PROT_READ | PROT_WRITE)
 #define LEN  (4 * PAGE)
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 enum kind {
     ANON,
     SHARED_ANON,
@@ -74,7 +78,7 @@ static char *map_kind(enum kind kind)
     }
 }
 
-#define ADVICE_MAX 24
+#define ADVICE_MAX 25
 
 /* 0, or the error, by kind of memory: in the order of enum kind. */
 static const int expected[ADVICE_MAX + 1][NR_KINDS] = {
@@ -103,6 +107,8 @@ static const int expected[ADVICE_MAX + 1][NR_KINDS] = {
     [22] = {[NO_ACCESS] = EINVAL, [WITH_HOLE] = ENOMEM}, /* POPULATE_READ */
     [23] = {[READ_ONLY_FILE] = EINVAL, [NO_ACCESS] = EINVAL, [WITH_HOLE] = ENOMEM}, /* _WRITE */
     [24] = {[WITH_HOLE] = ENOMEM}, /* DONTNEED_LOCKED */
+    [MADV_COLLAPSE] = {EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL,
+                       EINVAL}, /* none has room for a huge page */
 };
 
 TEST(every_advice_knows_its_kinds_of_memory)
@@ -134,6 +140,17 @@ TEST(advice_that_nobody_knows_is_refused)
     EXPECT_ERRNO(EINVAL, madvise(p, LEN, 102));
     EXPECT_ERRNO(EINVAL, madvise(p, LEN, 103));
     EXPECT_ERRNO(EINVAL, madvise(p, 0, 26));
+}
+
+TEST(to_collapse_nothing_is_no_error_and_a_hole_is_one)
+{
+    char *p = map_kind(ANON);
+
+    EXPECT_EQ(0, madvise(p, 0, MADV_COLLAPSE));
+    EXPECT_ERRNO(EINVAL, madvise(p + 1, LEN, MADV_COLLAPSE));
+    EXPECT_EQ(0, munmap(p, 2 * PAGE));
+    EXPECT_ERRNO(ENOMEM, madvise(p, 2 * PAGE, MADV_COLLAPSE));
+    EXPECT_ERRNO(EINVAL, madvise(p, LEN, MADV_COLLAPSE));
 }
 
 /* Which of four pages are there, as four bits, the first one highest. */
