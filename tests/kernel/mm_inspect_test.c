@@ -136,6 +136,41 @@ TEST(inspect, soft_dirty_of_a_pinned_page_stays)
     EXPECT_FALSE(is_soft_dirty(addr));
 }
 
+/* Who has pinned it may write, whatever the program itself may: Linux forgets it here. */
+TEST(inspect, soft_dirty_of_a_pinned_page_stays_behind_a_read_only_entry)
+{
+    u64 addr = test_map(1);
+    struct page *page;
+
+    ASSERT_TRUE(addr != 0);
+    ASSERT_EQ(1, pin_user_pages(addr, 1, FOLL_WRITE, &page));
+    EXPECT_OK(mm_protect(current_mm(), addr, PAGE_SIZE, PROT_READ));
+    forget_writes();
+    EXPECT_TRUE(is_soft_dirty(addr));
+    unpin_user_page(page);
+}
+
+/* A mapping joins a new one when either of the two is changed. Linux may forget the new one then.
+ */
+TEST(inspect, what_joins_a_new_mapping_is_soft_dirty)
+{
+    for (u64 changed = 0; changed < 2; changed++) {
+        u64 addr = test_map_prot(2, changed == 0 ? PROT_READ : PROT_READ | PROT_WRITE);
+        struct map_request req = {.addr = addr,
+                                  .len = PAGE_SIZE,
+                                  .prot = changed == 0 ? PROT_READ | PROT_WRITE : PROT_READ,
+                                  .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED};
+        u64 new;
+
+        ASSERT_TRUE(addr != 0);
+        forget_writes();
+        ASSERT_OK(mm_map(current_mm(), &req, &new));
+        EXPECT_FALSE(is_soft_dirty(addr + PAGE_SIZE));
+        EXPECT_OK(mm_protect(current_mm(), addr + changed * PAGE_SIZE, PAGE_SIZE, PROT_READ));
+        EXPECT_TRUE(is_soft_dirty(addr) && is_soft_dirty(addr + PAGE_SIZE));
+    }
+}
+
 TEST(inspect, moved_and_new_mappings_are_soft_dirty)
 {
     u64 addr = test_map(2);
