@@ -1,10 +1,11 @@
 /*
- * The operations of fuzz_ops that need more than the calls of every kernel: userfaultfd and
- * pagemap; and what they share with the rest: the arena, the reply, the buffer.
+ * The operations of fuzz_ops that need more than the calls of every kernel: userfaultfd, pagemap
+ * and clear_refs; and what they share with the rest: the arena, the reply, the buffer.
  */
 #ifndef COWBELL_TESTS_FUZZ_HOOKS_H
 #define COWBELL_TESTS_FUZZ_HOOKS_H
 
+#include "fuzz_fault.h"
 #include "pagemap_scan.h"
 #include "uffd.h"
 
@@ -12,6 +13,8 @@
 /* A page table ends in the middle of the arena, and so does a directory of them. */
 #define ARENA     ((char *)(0x100040000000ul - 128 * PAGE))
 #define ARENA_END (ARENA + ARENA_PAGES * PAGE)
+
+#define PM_SOFT_DIRTY (1ull << 55)
 
 enum { BUFFER_MAX = 64 * 4096, SCAN_REGIONS_MAX = 64 };
 
@@ -24,6 +27,7 @@ struct reply {
     long fault_offset;
     uint64_t hash;
     int pid;
+    char soft_dirty[ARENA_PAGES + 1]; /* of the pages that were looked at: a letter each, or "" */
 };
 
 static char buffer[BUFFER_MAX];
@@ -42,17 +46,34 @@ static void fill(char *p, size_t len, uint64_t seed)
     }
 }
 
-/* Present, swapped, file page or shared, exclusively mapped, write-protected, soft-dirty. */
-static void pagemap(struct reply *reply, size_t page, size_t nr_pages)
+/*
+ * Looks at pages in /proc/self/pagemap. Which are soft-dirty is noted for each, since the systems
+ * may differ in that as tools/fuzz/known.py says; what is said besides goes into the hash. Return:
+ * as pread().
+ */
+static long look_at_pages(struct reply *reply, size_t page, size_t nr_pages, uint64_t *hash)
 {
     static uint64_t entries[ARENA_PAGES];
     int fd = open("/proc/self/pagemap", O_RDONLY);
     long n = pread(fd, entries, nr_pages * 8, (off_t)(((uintptr_t)ARENA / PAGE + page) * 8));
 
-    reply->result = n;
     for (long i = 0; i < n / 8; i++) {
-        reply->hash = mix(reply->hash, entries[i] >> 55);
+        reply->soft_dirty[i] = entries[i] & PM_SOFT_DIRTY ? 'd' : '-';
+        *hash = mix(*hash, entries[i] >> 56);
     }
+    close(fd);
+    return n;
+}
+
+static void clear_refs(struct reply *reply, int pid, long request)
+{
+    char text[64];
+    int fd;
+
+    snprintf(text, sizeof(text), "/proc/%d/clear_refs", pid);
+    fd = open(text, O_WRONLY);
+    snprintf(text, sizeof(text), "%ld", request);
+    reply->result = write(fd, text, strlen(text));
     close(fd);
 }
 
@@ -75,7 +96,9 @@ static void scan(struct reply *reply, const long *a)
                               .category_anyof_mask = a[3] >> 16 & 0xff,
                               .return_mask = a[3] >> 24 & 0xff};
     int fd = open("/proc/self/pagemap", O_RDONLY);
+    uint64_t unused = 0;
 
+    look_at_pages(reply, (size_t)a[0] / PAGE, ((size_t)a[1] + PAGE - 1) / PAGE, &unused);
     reply->result = ioctl(fd, PAGEMAP_SCAN, &arg);
     reply->hash = arg.walk_end == 0 ? 0 : mix(0, arg.walk_end - arg.start);
     for (long i = 0; i < reply->result; i++) {
@@ -89,7 +112,8 @@ static void scan(struct reply *reply, const long *a)
 static void run_pagemap(struct reply *reply, const char *name, const long *a)
 {
     if (strcmp(name, "pagemap") == 0) {
-        pagemap(reply, (size_t)a[0], (size_t)a[1]);
+        /* Present, swapped, file page or shared, exclusively mapped, write-protected. */
+        reply->result = look_at_pages(reply, (size_t)a[0], (size_t)a[1], &reply->hash);
     } else if (strcmp(name, "pagemap_scan") == 0) {
         scan(reply, a);
     }
@@ -103,6 +127,22 @@ static long open_uffd(long features)
     return uffd < 0 ? -1 : ioctl(uffd, UFFDIO_API, &api);
 }
 
+/* The range and the page; how it is touched: bit 0 a store, bit 1 write-protected; the wake. */
+static void wait_in_uffd(struct reply *reply, const long *a)
+{
+    struct wait wait = {.start = (uintptr_t)ARENA + (uint64_t)a[0],
+                        .len = (uint64_t)a[1],
+                        .page = ARENA + a[2],
+                        .is_write = (a[3] & 1) != 0,
+                        .is_protected = (a[3] & 2) != 0,
+                        .wake_start = (uintptr_t)ARENA + (uint64_t)a[4],
+                        .wake_len = (uint64_t)a[5]};
+
+    reply->result = wait_for_page(&wait);
+    reply->signal = wait.signal;
+    reply->hash = mix(mix((uint64_t)wait.nr_messages, wait.flags), (uint64_t)wait.woken);
+}
+
 static void run_uffd(struct reply *reply, const char *name, const long *a)
 {
     uint64_t start = (uintptr_t)ARENA + (uint64_t)a[0];
@@ -113,6 +153,10 @@ static void run_uffd(struct reply *reply, const char *name, const long *a)
     } else if (strcmp(name, "uffd_close") == 0) {
         reply->result = close(uffd);
         uffd = -1;
+    } else if (strcmp(name, "uffd_wait") == 0) {
+        wait_in_uffd(reply, a);
+    } else if (strcmp(name, "uffd_wake") == 0) {
+        reply->result = ioctl(uffd, UFFDIO_WAKE, &range);
     } else if (strcmp(name, "uffd_register") == 0) {
         struct uffdio_register request = {.range = range, .mode = (uint64_t)a[2]};
 

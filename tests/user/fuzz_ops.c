@@ -7,16 +7,16 @@
  * FILE holds sequences: a line `sequence NAME eager|lazy`, then a line for each step,
  * `SLOT OPERATION ARGUMENT…`. A slot is a process: slot 0 exists from the start, the others by
  * fork. Addresses are byte offsets into one arena at a fixed place, which only the sequence
- * touches. A line of the report is STEP RESULT ERRNO SIGNAL/CODE@OFFSET HASH | CHECKSUM… with a
- * checksum for each living slot: after every step if eager, else only for the step `check`. The
- * processes take turns, so that there is one right report.
+ * touches. A line of the report is STEP RESULT ERRNO SIGNAL/CODE@OFFSET HASH PAGES | CHECKSUM… with
+ * a letter for each page that the step looked at (d: soft-dirty), if it did, and a checksum for
+ * each living slot: after every step if eager, else only for the step `check`. The processes take
+ * turns, so that there is one right report.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fuzz_fault.h"
+#include "fuzz_file.h"
 #include "fuzz_hooks.h"
 #include "fuzz_pins.h"
 
@@ -52,19 +54,6 @@ static char *heap_start;
 
 /* The process's own state. */
 static int my_slot;
-static sigjmp_buf after_fault;
-static volatile sig_atomic_t expects_fault;
-static siginfo_t last_fault;
-
-static void on_fault(int signal, siginfo_t *info, void *context)
-{
-    (void)context;
-    if (!expects_fault) {
-        _exit(100 + signal);
-    }
-    last_fault = *info;
-    siglongjmp(after_fault, 1);
-}
 
 static long offset_of(const void *address)
 {
@@ -186,22 +175,6 @@ static void residency(struct reply *reply, char *p, size_t len)
     }
 }
 
-/*
- * Looks at the pages of a part of a file. Until somebody has, Linux does not count what fallocate
- * made as resident, nor maps it around other pages.
- */
-static void look_at_file(int fd, off_t start, off_t end)
-{
-    off_t size = lseek(fd, 0, SEEK_END);
-    char *p = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
-
-    for (off_t at = start & -(off_t)PAGE; p != MAP_FAILED && at < end && at < size;
-         at += (off_t)PAGE) {
-        (void)((volatile char *)p)[at];
-    }
-    munmap(p, (size_t)size);
-}
-
 static void run_file(struct reply *reply, const char *name, const long *a)
 {
     int fd = files[a[0] % NR_FILES];
@@ -209,14 +182,11 @@ static void run_file(struct reply *reply, const char *name, const long *a)
     if (strcmp(name, "pread") == 0) {
         reply->result = pread(fd, ARENA + a[1], (size_t)a[2], a[3]);
     } else if (strcmp(name, "pwrite") == 0) {
-        reply->result = pwrite(fd, ARENA + a[1], (size_t)a[2], a[3]);
+        reply->result = write_at(fd, ARENA + a[1], (size_t)a[2], a[3]);
     } else if (strcmp(name, "ftruncate") == 0) {
-        reply->result = ftruncate(fd, a[1]);
+        reply->result = resize(fd, a[1]);
     } else if (strcmp(name, "fallocate") == 0) {
-        reply->result = fallocate(fd, (int)a[1], a[2], a[3]);
-        if (reply->result == 0 && !(a[1] & FALLOC_FL_PUNCH_HOLE)) {
-            look_at_file(fd, a[2], a[2] + a[3]);
-        }
+        reply->result = allocate(fd, (int)a[1], a[2], a[3]);
     }
 }
 
@@ -360,6 +330,8 @@ static void run_step(const char *line)
         run_uffd(&reply, name, a);
     } else if (strncmp(name, "pagemap", 7) == 0) {
         run_pagemap(&reply, name, a);
+    } else if (strcmp(name, "clear_refs") == 0) {
+        clear_refs(&reply, pids[a[0]], a[1]);
     } else if (strncmp(name, "pin", 3) == 0 || strcmp(name, "unpin") == 0) {
         run_pin(&reply, name, a);
     } else if (strncmp(name, "pipe_", 5) == 0) {
@@ -447,8 +419,9 @@ static int run_line(int number)
             printf(" slot %d is lost\n", slot);
             return -1;
         }
-        printf(" %ld %d %d/%d@%ld %lx", reply.result, reply.error, reply.signal, reply.code,
-               reply.fault_offset, (unsigned long)reply.hash);
+        printf(" %ld %d %d/%d@%ld %lx%s%s", reply.result, reply.error, reply.signal, reply.code,
+               reply.fault_offset, (unsigned long)reply.hash, reply.soft_dirty[0] ? " " : "",
+               reply.soft_dirty);
     }
     if (strcmp(name, "exit") == 0) {
         while (waitpid(pids[slot], NULL, WNOHANG) <= 0 && kill(pids[slot], 0) == 0) {

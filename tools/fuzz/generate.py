@@ -21,14 +21,17 @@ PROTECTIONS = [0, PROT_READ, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT
                PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, PROT_WRITE]
 # NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE REMOVE DONTFORK DOFORK MERGEABLE UNMERGEABLE HUGEPAGE
 # NOHUGEPAGE DONTDUMP DODUMP WIPEONFORK KEEPONFORK COLD PAGEOUT POPULATE_READ POPULATE_WRITE
-# DONTNEED_LOCKED, and none.
+# DONTNEED_LOCKED COLLAPSE, and none. No huge page has room in the arena.
 ADVICE = [0, 1, 2, 3, 4, 4, 4, 4, 4, 8, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 18, 19, 20, 21, 22, 22,
-          23, 23, 24, 77]
+          23, 23, 24, 25, 77]
 PAGEOUT = 21
 PM_SCAN_WP_MATCHING, PM_SCAN_CHECK_WPASYNC = 1, 2
 # What a page is: write-protection allowed, written, file, present, swapped, zero, huge, soft-dirty.
 CATEGORIES = [1 << bit for bit in range(8)]
-WRITTEN, PRESENT = CATEGORIES[1], CATEGORIES[3]
+WRITTEN, PRESENT, SOFT_DIRTY = CATEGORIES[1], CATEGORIES[3], CATEGORIES[7]
+# Of clear_refs: forget what is used (all, anonymous, of files), what is written, the peak; and none.
+CLEAR_REFS = [1, 2, 3, 4, 4, 4, 4, 4, 4, 5, 0, 6, 44]
+CLEAR_SOFT_DIRTY = 4
 FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE = 1, 2
 # SIGBUS instead of a handler's answer, write-protect, poison and move; and one of them with markers on
 # anonymous memory, one asynchronous.
@@ -36,8 +39,6 @@ UFFD_BASE = (1 << 0) | (1 << 7) | (1 << 14) | (1 << 16)
 UFFD_ASYNC = UFFD_BASE | (1 << 15)
 UFFD_FEATURES = [UFFD_BASE, UFFD_BASE, UFFD_BASE | (1 << 13), UFFD_ASYNC]
 
-# Not among them: clearing soft-dirty bits. When two mappings become one, Linux may forget that one of
-# them was new, and Cowbell takes both for new.
 WEIGHTS = {
     "mmap": 14, "munmap": 5, "mprotect": 10, "madvise": 12, "mremap": 8, "write": 18, "read": 5,
     "fork": 4, "exit": 2, "msync": 2, "mincore": 4, "mlock": 3, "munlock": 2, "mseal": 1,
@@ -45,12 +46,15 @@ WEIGHTS = {
 }
 FEATURE_WEIGHTS = {
     "process_vm": {"vm_read": 3, "vm_write": 3},
-    "pagemap": {"pagemap": 5, "pagemap_scan": 6},
+    "pagemap": {"pagemap": 5, "pagemap_scan": 6, "clear_refs": 4},
     "pins": {"pin": 3, "pin_read": 5, "unpin": 1},
     "uffd": {"uffd_open": 2, "uffd_register": 5, "uffd_unregister": 2, "uffd_copy": 6,
              "uffd_zero": 3, "uffd_protect": 6, "uffd_continue": 4, "uffd_poison": 1,
-             "uffd_move": 3, "uffd_close": 1},
+             "uffd_move": 3, "uffd_close": 1, "uffd_wake": 2, "uffd_wait": 4},
 }
+# What may write to a page, or change how it is mapped, behind the back of who tracks writes.
+TRACKED = {"write": 8, "read": 3, "mprotect": 3, "madvise": 3, "mremap": 2, "pread": 2, "pwrite": 1, "mmap": 1,
+           "mlock": 1, "ftruncate": 1}
 
 
 class Generator:
@@ -157,7 +161,8 @@ class Generator:
         flags = self.random.choice([0, 0, 0, PM_SCAN_CHECK_WPASYNC, *[PM_SCAN_WP_MATCHING] * 4,
                                     *[PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC] * 2,
                                     self.random.choice([0, 4])])
-        inverted, required = self.categories(0), self.categories(0, WRITTEN, WRITTEN, PRESENT)
+        inverted = self.categories(0)
+        required = self.categories(0, WRITTEN, WRITTEN, PRESENT, SOFT_DIRTY)
         any_of, returned = self.categories(0, 0, WRITTEN | PRESENT), self.categories(255, 255, WRITTEN)
         masks = inverted | required << 8 | any_of << 16 | returned << 24
         return self.range(is_within=True) + [flags, masks, self.random.choice([64, 64, 64, 1, 2, 0]),
@@ -174,9 +179,56 @@ class Generator:
             self.focus = self.random.choice(self.watched[slot])
         return steps + [(slot, "pagemap_scan", self.scan())]
 
+    def track(self, slot):
+        """What is soft-dirty of a process after a few steps of its own."""
+        tracked = self.random.choice([slot, slot, *sorted(self.alive)])
+        self.choose_focus(tracked)
+        steps = [(slot, "clear_refs", [tracked, CLEAR_SOFT_DIRTY])]
+        for name in self.random.choices(list(TRACKED), list(TRACKED.values()), k=self.random.randrange(5)):
+            steps.append((tracked, name, self.arguments(name)))
+            if name == "mmap":
+                self.remember(self.mapped, steps[-1][2])
+        first, count = self.focus or [self.page(), ZONE]
+        return steps + [(tracked, "pagemap", [first, count])]
+
+    def wake(self):
+        """A range that UFFDIO_WAKE is to take, or not."""
+        offset, length = self.range(is_within=True)
+        dice = self.random.random()
+        if dice < 0.1:
+            length = self.random.choice([0, -PAGE, 1 << 47, 100])
+        elif dice < 0.2:
+            offset = self.random.choice([offset + 8, -(1 << 44), 1 << 46])
+        return [offset, length]
+
+    def wait(self):
+        """A page of a range that somebody waits for, and what is woken."""
+        offset, length = self.range(is_within=True)
+        touched = offset + self.random.randrange(max(1, length)) if self.random.random() < 0.9 else \
+            self.page() * PAGE
+        wake = self.random.choice([[touched & -PAGE, PAGE], [offset, length], self.wake()])
+        return [offset, length, touched, self.random.choice([0, 1, 1, 2, 3, 3]), *wake]
+
+    def wait_step(self, slot):
+        """Mostly in memory that no other userfaultfd watches."""
+        if self.random.random() < 0.3:
+            return [(slot, "uffd_wait", self.wait())]
+        offset, length = self.random.randrange(ARENA_PAGES // ZONE) * ZONE * PAGE, 8 * PAGE
+        kind = self.random.choice([MAP_PRIVATE | MAP_ANONYMOUS] * 3 + [MAP_SHARED | MAP_ANONYMOUS] * 2 +
+                                  [MAP_SHARED, MAP_PRIVATE])
+        file, at = (-1, 0) if kind & MAP_ANONYMOUS else (0, self.file_offset())
+        steps = [(slot, "mmap", [offset, length, PROT_READ | PROT_WRITE, MAP_FIXED | kind, file, at])]
+        self.remember(self.mapped, [offset, length])
+        self.focus = self.mapped[-1]
+        if self.random.random() < 0.5:
+            steps.append((slot, self.random.choice(["write", "read"]), [offset, 2 * PAGE, 1]))
+        return steps + [(slot, "uffd_wait", self.wait())]
+
     def uffd(self, name):
         if name == "uffd_close":
             return []
+        if name == "uffd_wake":
+            return self.wake()
         # A range that is registered already keeps its write protection: docs/userfaultfd.md says why.
         mode = {"uffd_register": [2, 2, 3, 3, 6, 7, 0], "uffd_copy": [0, 0, 0, 1, 2, 2],
                 "uffd_zero": [0, 0, 1], "uffd_protect": [1, 1, 0, 3],
@@ -273,6 +325,8 @@ class Generator:
             return [below(NR_FILES), pick([below(64) * PAGE, below(64 * PAGE), 0])]
         if name == "brk":
             return [pick([below(HEAP_PAGES + 1) * PAGE, below(HEAP_PAGES * PAGE)])]
+        if name == "clear_refs":
+            return [pick(sorted(self.alive)), pick(CLEAR_REFS)]
         if name == "vm_read":
             return [pick(sorted(self.alive))] + self.bytes()
         if name == "vm_write":
@@ -284,10 +338,14 @@ class Generator:
         slot = self.random.choice(sorted(self.alive))
         name = self.random.choices(self.names, self.weights)[0]
         self.choose_focus(slot)
+        if name == "uffd_wait":
+            return self.wait_step(slot)
         if name.startswith("uffd_"):
             return self.uffd_step(slot, name)
         if name == "pagemap_scan":
             return self.scan_step(slot)
+        if name == "clear_refs" and self.random.random() < 0.7:
+            return self.track(slot)
         if name == "fork":
             free = sorted(set(range(NR_SLOTS)) - self.alive)
             if not free:

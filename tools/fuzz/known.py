@@ -1,6 +1,6 @@
 """Differences that are meant, each with its reason. A sequence ends where one is met: behind it the
 systems are in different states."""
-from .generate import FALLOC_KEEP_SIZE, MREMAP_FIXED, PAGE
+from .generate import CLEAR_SOFT_DIRTY, FALLOC_KEEP_SIZE, MREMAP_FIXED, PAGE, SOFT_DIRTY
 
 ENOENT, EFAULT, EINVAL = 2, 14, 22
 # What a call says to a range that lies in more than one mapping.
@@ -58,6 +58,61 @@ def moved_into_registered(steps, _):
             return True
     return False
 
+# Calls that may make a mapping that is new, and calls after which a mapping may become one with its
+# neighbour that were two before.
+MAKES_NEW = {"mmap", "mremap"}
+JOINS = {"mprotect", "madvise", "mlock", "munlock", "mremap", "fork", "uffd_wait"}
+JOINS_OTHERS = {"uffd_register", "uffd_unregister", "uffd_close"}   # by a child's descriptor
+
+
+def names_since_clearing(steps, slot):
+    """What a process and its ancestors did since the soft-dirty bits of its memory were cleared."""
+    histories = {0: []}
+    for actor, name, args in steps:
+        if name == "clear_refs" and args[1] == CLEAR_SOFT_DIRTY:
+            histories[args[0]] = ["cleared"]
+            continue
+        for one in list(histories) if name in JOINS_OTHERS else [actor]:
+            histories.setdefault(one, []).append(name)
+        if name == "fork":
+            histories[args[0]] = list(histories[actor])
+    return set(histories.get(slot, []))
+
+
+def only_soft_dirty_here(steps, difference):
+    """The pages of the arena that are soft-dirty in Cowbell alone, if there is no other difference."""
+    _, name, args = steps[-1]
+    if name not in ("pagemap", "pagemap_scan"):
+        return set()
+    ours, theirs = (line.split(" |") for line in (difference.cowbell, difference.linux))
+    our_words, their_words = ours[0].split(), theirs[0].split()
+    if len(our_words) != 6 or len(their_words) != 6 or ours[1:] != theirs[1:] or \
+            len(our_words[5]) != len(their_words[5]):
+        return set()
+    is_scanned = name == "pagemap_scan" and args[3] & (SOFT_DIRTY * 0x01010101)
+    pairs = list(zip(our_words[5], their_words[5]))
+    if ("-", "d") in pairs or our_words[:5] != their_words[:5] and not is_scanned:
+        return set()
+    first = args[0] // PAGE if name == "pagemap_scan" else args[0]
+    return {first + index for index, pair in enumerate(pairs) if pair == ("d", "-")}
+
+
+def joined_with_new(steps, difference):
+    names = names_since_clearing(steps, steps[-1][0])
+    return bool(only_soft_dirty_here(steps, difference)) and "cleared" in names and \
+        bool(names & MAKES_NEW) and bool(names & (JOINS | JOINS_OTHERS))
+
+
+def pinned_and_read_only(steps, difference):
+    pages = only_soft_dirty_here(steps, difference)
+    pinned = set()
+    for slot, name, args in steps:
+        if slot == steps[-1][0] and name == "pin":
+            pinned |= set(range(args[0] // PAGE, (args[0] + args[1]) // PAGE))
+        if name == "mremap" and pinned:
+            pinned |= set(range(args[4] // PAGE, (args[4] + args[2]) // PAGE))
+    return bool(pages) and pages <= pinned
+
 
 KNOWN = [
     (locked_before_fork,
@@ -71,6 +126,12 @@ KNOWN = [
      "somebody has looked; behind the end of the file the interpreter cannot"),
     (moved_into_registered,
      "Linux unregisters also what the moved mapping merges with: docs/userfaultfd.md"),
+    (joined_with_new,
+     "when a mapping becomes one with a new one, Linux may forget that this is new; to Cowbell all of "
+     "it counts as written then"),
+    (pinned_and_read_only,
+     "Linux forgets that a pinned page is soft-dirty if its entry is read-only; who pinned it may "
+     "write all the same, and Cowbell does not forget it"),
 ]
 
 

@@ -7,10 +7,10 @@ PRELUDE = '''/* {title} */
 #include <fcntl.h>
 #include "pagemap_scan.h" /* of user/lib */
 #include "uffd.h"
-#include "fuzz_pins.h" /* of tests/user */
+#include "fuzz_fault.h" /* of tests/user */
+#include "fuzz_file.h"
+#include "fuzz_pins.h"
 #include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,16 +29,6 @@ static volatile int *pids, *pinner;
 static int files[2], held[4][2];
 static char *heap, buffer[64 * 4096];
 static int uffd = -1;
-static sigjmp_buf after_fault;
-static siginfo_t fault;
-
-static void on_fault(int signal, siginfo_t *info, void *context)
-{{
-    (void)signal;
-    (void)context;
-    fault = *info;
-    siglongjmp(after_fault, 1);
-}}
 
 static void fill(char *p, size_t len, int seed)
 {{
@@ -73,6 +63,7 @@ static void touch(const char *what, char *p, size_t len, int seed, int is_write)
 {{
     volatile size_t done = 0;
 
+    expects_fault = 1;
     if (sigsetjmp(after_fault, 0) == 0) {{
         for (; done < len; done++) {{
             if (is_write) {{
@@ -82,26 +73,10 @@ static void touch(const char *what, char *p, size_t len, int seed, int is_write)
             }}
         }}
     }} else {{
-        printf("signal %d code %d at ARENA + %#lx after ", fault.si_signo, fault.si_code,
-               (long)((char *)fault.si_addr - ARENA));
+        printf("signal %d code %d at ARENA + %#lx after ", last_fault.si_signo, last_fault.si_code,
+               (long)((char *)last_fault.si_addr - ARENA));
     }}
     show(what, (long)done);
-}}
-
-/* What is allocated is looked at: Linux tells pages that nobody has looked at from others. */
-static int allocate(int fd, int mode, off_t start, off_t len)
-{{
-    int result = fallocate(fd, mode, start, len);
-    off_t size = lseek(fd, 0, SEEK_END);
-    char *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-
-    if (result == 0 && p != MAP_FAILED && !(mode & FALLOC_FL_PUNCH_HOLE)) {{
-        for (off_t at = start & -4096; at < start + len && at < size; at += 4096) {{
-            (void)((volatile char *)p)[at];
-        }}
-    }}
-    munmap(p, size);
-    return result;
 }}
 
 /* One process at a time has a pin; what another one does about pins is left out. */
@@ -142,6 +117,28 @@ static long pagemap(long page, long nr_pages)
     return n;
 }}
 
+static long clear_refs(int pid, const char *request)
+{{
+    char path[64];
+    long n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/clear_refs", pid);
+    fd = open(path, O_WRONLY);
+    n = write(fd, request, strlen(request));
+    close(fd);
+    return n;
+}}
+
+static int waits(struct wait wait)
+{{
+    int result = wait_for_page(&wait);
+
+    printf("%d messages, the last with flags %ld, signal %d; the wake: %ld\\n", wait.nr_messages,
+           (long)wait.flags, wait.signal, wait.woken);
+    return result;
+}}
+
 static long scan(struct pm_scan_arg arg)
 {{
     struct page_region *regions = (void *)arg.vec;
@@ -163,6 +160,7 @@ static void dump(int process, char *start, int nr_pages, int is_shown)
     char line[64], last[64] = "";
     volatile int page = 0;
 
+    expects_fault = 1;
     for (; page <= nr_pages; page++) {{
         snprintf(line, sizeof(line), "end");
         if (page < nr_pages && sigsetjmp(after_fault, 0) == 0) {{
@@ -170,7 +168,8 @@ static void dump(int process, char *start, int nr_pages, int is_shown)
 
             snprintf(line, sizeof(line), "%016lx .. %016lx", (long)words[0], (long)words[511]);
         }} else if (page < nr_pages) {{
-            snprintf(line, sizeof(line), "signal %d code %d", fault.si_signo, fault.si_code);
+            snprintf(line, sizeof(line), "signal %d code %d", last_fault.si_signo,
+                     last_fault.si_code);
         }}
         if (is_shown && strcmp(line, last) != 0) {{
             printf("  process %d, from page %d: %s\\n", process, page, line);
@@ -259,6 +258,7 @@ def file_of(number):
 # The command of each operation, and its structure: the range, the mode, and what MOVE has besides.
 UFFD_CALLS = {
     "uffd_register": ("REGISTER", "register r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
+    "uffd_wake": ("WAKE", "range r = {{{0}, {1}}}"),
     "uffd_unregister": ("UNREGISTER", "range r = {{{0}, {1}}}"),
     "uffd_zero": ("ZEROPAGE", "zeropage r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
     "uffd_protect": ("WRITEPROTECT", "writeprotect r = {{.range = {{{0}, {1}}}, .mode = {2}}}"),
@@ -272,8 +272,14 @@ UFFD_CALLS = {
 def uffd_call(name, a):
     command, request = UFFD_CALLS[name]
     source = f"(uintptr_t)({at(a[3])})" if name == "uffd_move" else ""
-    request = request.format(f"(uintptr_t)({at(a[0])})", hex(a[1]), a[2], source)
+    request = request.format(f"(uintptr_t)({at(a[0])})", hex(a[1]), a[2] if len(a) > 2 else 0, source)
     return f"({{ struct uffdio_{request}; ioctl(uffd, UFFDIO_{command}, &r); }})"
+
+
+def wait_call(a):
+    return (f"waits((struct wait){{.start = (uintptr_t)({at(a[0])}), .len = {a[1]:#x}, "
+            f".page = {at(a[2])}, .is_write = {a[3] & 1}, .is_protected = {a[3] >> 1 & 1}, "
+            f".wake_start = (uintptr_t)({at(a[4])}), .wake_len = {a[5]:#x}}})")
 
 
 def scan_call(a):
@@ -323,9 +329,10 @@ def expression(slot, name, a):
     if name == "brk":
         return f"(char *)syscall(SYS_brk, heap + {a[0]:#x}) - heap"
     if name in ("pread", "pwrite"):
-        return f"{name}({file_of(a[0])}, {at(a[1])}, {a[2]}, {a[3]:#x})"
+        call = "pread" if name == "pread" else "write_at"
+        return f"{call}({file_of(a[0])}, {at(a[1])}, {a[2]}, {a[3]:#x})"
     if name == "ftruncate":
-        return f"ftruncate({file_of(a[0])}, {a[1]:#x})"
+        return f"resize({file_of(a[0])}, {a[1]:#x})"
     if name == "fallocate":
         return f"allocate({file_of(a[0])}, {a[1]}, {a[2]:#x}, {a[3]:#x})"
     if name in ("vm_read", "vm_write"):
@@ -342,6 +349,10 @@ def expression(slot, name, a):
                 "ioctl(uffd, UFFDIO_API, &r); })")
     if name == "uffd_close":
         return "close(uffd)"
+    if name == "uffd_wait":
+        return wait_call(a)
+    if name == "clear_refs":
+        return f'clear_refs(pids[{a[0]}], "{a[1]}")'
     if name.startswith("uffd_"):
         return uffd_call(name, a)
     return "0"
