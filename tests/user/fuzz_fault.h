@@ -6,6 +6,7 @@
 #define COWBELL_TESTS_FUZZ_FAULT_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 
@@ -74,6 +75,17 @@ static void give_page(int fd, uint64_t address, uint64_t flags)
     ioctl(fd, UFFDIO_WAKE, &range);
 }
 
+/* A thread that must not have been woken is given the time to show that it was. */
+static int asks_again(int fd)
+{
+    struct pollfd asking = {fd, POLLIN, 0};
+
+    for (int i = 0; i < 4; i++) {
+        sched_yield();
+    }
+    return poll(&asking, 1, 0) == 1;
+}
+
 /* Answers what the thread waits for, until it is through. */
 static void answer_messages(int fd, struct wait *wait)
 {
@@ -92,8 +104,8 @@ static void answer_messages(int fd, struct wait *wait)
         wait->flags = message.arg.pagefault.flags;
         if (++wait->nr_messages == 1) {
             wait->woken = ioctl(fd, UFFDIO_WAKE, &wake) == 0 ? 0 : -errno;
-            if (wait->woken == 0 && address - wake.start < wake.len) {
-                continue; /* it looks again, finds nothing, and says so */
+            if ((wait->woken == 0 && address - wake.start < wake.len) || asks_again(fd)) {
+                continue; /* it has looked again, found nothing, and says so */
             }
         }
         if (wait->nr_messages < WAIT_MESSAGES_MAX) {

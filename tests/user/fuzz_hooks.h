@@ -140,7 +140,7 @@ static void wait_in_uffd(struct reply *reply, const long *a)
 
     reply->result = wait_for_page(&wait);
     reply->signal = wait.signal;
-    reply->hash = mix(mix((uint64_t)wait.nr_messages, wait.flags), (uint64_t)wait.woken);
+    reply->hash = mix(mix(mix(0, (uint64_t)wait.nr_messages), wait.flags), (uint64_t)wait.woken);
 }
 
 static void run_uffd(struct reply *reply, const char *name, const long *a)
