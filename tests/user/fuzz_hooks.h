@@ -15,6 +15,7 @@
 #define ARENA_END (ARENA + ARENA_PAGES * PAGE)
 
 #define PM_SOFT_DIRTY (1ull << 55)
+#define PM_PRESENT    (1ull << 63)
 
 enum { BUFFER_MAX = 64 * 4096, SCAN_REGIONS_MAX = 64 };
 
@@ -27,7 +28,7 @@ struct reply {
     long fault_offset;
     uint64_t hash;
     int pid;
-    char soft_dirty[ARENA_PAGES + 1]; /* of the pages that were looked at: a letter each, or "" */
+    char pages[ARENA_PAGES + 1]; /* that were looked at: a letter each, or "" */
 };
 
 static char buffer[BUFFER_MAX];
@@ -47,9 +48,9 @@ static void fill(char *p, size_t len, uint64_t seed)
 }
 
 /*
- * Looks at pages in /proc/self/pagemap. Which are soft-dirty is noted for each, since the systems
- * may differ in that as tools/fuzz/known.py says; what is said besides goes into the hash. Return:
- * as pread().
+ * Looks at pages in /proc/self/pagemap. Which are present and soft-dirty is noted for each, since
+ * the systems may differ in that as tools/fuzz/known.py says; what is said besides goes into the
+ * hash. Return: as pread().
  */
 static long look_at_pages(struct reply *reply, size_t page, size_t nr_pages, uint64_t *hash)
 {
@@ -58,8 +59,10 @@ static long look_at_pages(struct reply *reply, size_t page, size_t nr_pages, uin
     long n = pread(fd, entries, nr_pages * 8, (off_t)(((uintptr_t)ARENA / PAGE + page) * 8));
 
     for (long i = 0; i < n / 8; i++) {
-        reply->soft_dirty[i] = entries[i] & PM_SOFT_DIRTY ? 'd' : '-';
-        *hash = mix(*hash, entries[i] >> 56);
+        int is_dirty = (entries[i] & PM_SOFT_DIRTY) != 0;
+
+        reply->pages[i] = (entries[i] & PM_PRESENT ? "pD" : "-d")[is_dirty];
+        *hash = mix(*hash, entries[i] >> 56 & ~(PM_PRESENT >> 56));
     }
     close(fd);
     return n;

@@ -8,9 +8,9 @@
  * `SLOT OPERATION ARGUMENT…`. A slot is a process: slot 0 exists from the start, the others by
  * fork. Addresses are byte offsets into one arena at a fixed place, which only the sequence
  * touches. A line of the report is STEP RESULT ERRNO SIGNAL/CODE@OFFSET HASH PAGES | CHECKSUM… with
- * a letter for each page that the step looked at (d: soft-dirty), if it did, and a checksum for
- * each living slot: after every step if eager, else only for the step `check`. The processes take
- * turns, so that there is one right report.
+ * a letter for each page that the step looked at (p: present, d: soft-dirty, D: both), if it did,
+ * and a checksum for each living slot: after every step if eager, else only for the step `check`.
+ * The processes take turns, so that there is one right report.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -420,8 +420,8 @@ static int run_line(int number)
             return -1;
         }
         printf(" %ld %d %d/%d@%ld %lx%s%s", reply.result, reply.error, reply.signal, reply.code,
-               reply.fault_offset, (unsigned long)reply.hash, reply.soft_dirty[0] ? " " : "",
-               reply.soft_dirty);
+               reply.fault_offset, (unsigned long)reply.hash, reply.pages[0] ? " " : "",
+               reply.pages);
     }
     if (strcmp(name, "exit") == 0) {
         while (waitpid(pids[slot], NULL, WNOHANG) <= 0 && kill(pids[slot], 0) == 0) {

@@ -28,7 +28,7 @@ PAGEOUT = 21
 PM_SCAN_WP_MATCHING, PM_SCAN_CHECK_WPASYNC = 1, 2
 # What a page is: write-protection allowed, written, file, present, swapped, zero, huge, soft-dirty.
 CATEGORIES = [1 << bit for bit in range(8)]
-WRITTEN, PRESENT, SOFT_DIRTY = CATEGORIES[1], CATEGORIES[3], CATEGORIES[7]
+WRITTEN, PRESENT, ZERO, SOFT_DIRTY = (CATEGORIES[bit] for bit in (1, 3, 5, 7))
 # Of clear_refs: forget what is used (all, anonymous, of files), what is written, the peak; and none.
 CLEAR_REFS = [1, 2, 3, 4, 4, 4, 4, 4, 4, 5, 0, 6, 44]
 CLEAR_SOFT_DIRTY = 4

@@ -1,6 +1,7 @@
 """Differences that are meant, each with its reason. A sequence ends where one is met: behind it the
 systems are in different states."""
-from .generate import CLEAR_SOFT_DIRTY, FALLOC_KEEP_SIZE, MREMAP_FIXED, PAGE, SOFT_DIRTY
+from .generate import (CLEAR_SOFT_DIRTY, FALLOC_KEEP_SIZE, MREMAP_FIXED, PAGE, PRESENT, SOFT_DIRTY,
+                       ZERO)
 
 ENOENT, EFAULT, EINVAL = 2, 14, 22
 # What a call says to a range that lies in more than one mapping.
@@ -79,8 +80,9 @@ def names_since_clearing(steps, slot):
     return set(histories.get(slot, []))
 
 
-def only_soft_dirty_here(steps, difference):
-    """The pages of the arena that are soft-dirty in Cowbell alone, if there is no other difference."""
+def pages_that_differ(steps, difference, pairs, categories):
+    """The pages of the arena whose letters here and there are among the pairs, if all that differ are
+    and nothing else differs but what a scan tells of these categories."""
     _, name, args = steps[-1]
     if name not in ("pagemap", "pagemap_scan"):
         return set()
@@ -89,12 +91,25 @@ def only_soft_dirty_here(steps, difference):
     if len(our_words) != 6 or len(their_words) != 6 or ours[1:] != theirs[1:] or \
             len(our_words[5]) != len(their_words[5]):
         return set()
-    is_scanned = name == "pagemap_scan" and args[3] & (SOFT_DIRTY * 0x01010101)
-    pairs = list(zip(our_words[5], their_words[5]))
-    if ("-", "d") in pairs or our_words[:5] != their_words[:5] and not is_scanned:
+    is_told = name == "pagemap_scan" and args[3] & (categories * 0x01010101)
+    found = [index for index, pair in enumerate(zip(our_words[5], their_words[5])) if pair[0] != pair[1]]
+    if our_words[:5] != their_words[:5] and not is_told or \
+            any(our_words[5][index] + their_words[5][index] not in pairs for index in found):
         return set()
     first = args[0] // PAGE if name == "pagemap_scan" else args[0]
-    return {first + index for index, pair in enumerate(pairs) if pair == ("d", "-")}
+    return {first + index for index in found}
+
+
+def only_soft_dirty_here(steps, difference):
+    return pages_that_differ(steps, difference, ("d-", "Dp"), SOFT_DIRTY)
+
+
+def copied_from_a_joined_mapping(steps, difference):
+    slot = steps[-1][0]
+    names = {name for _, name, _ in steps}
+    return bool(pages_that_differ(steps, difference, ("p-", "Dd"), PRESENT | ZERO)) and \
+        any(name == "fork" and args[0] == slot for _, name, args in steps) and \
+        bool(names & (JOINS | JOINS_OTHERS))
 
 
 def joined_with_new(steps, difference):
@@ -132,6 +147,9 @@ KNOWN = [
     (pinned_and_read_only,
      "Linux forgets that a pinned page is soft-dirty if its entry is read-only; who pinned it may "
      "write all the same, and Cowbell does not forget it"),
+    (copied_from_a_joined_mapping,
+     "Linux 6.12 keeps a mapping that was written apart from one that was not, though they are alike "
+     "again; Cowbell joins them (I9), and fork copies the zero pages of both"),
 ]
 
 
