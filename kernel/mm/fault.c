@@ -11,6 +11,7 @@
 #include <lib/printk.h>
 #include <mm/fault.h>
 #include <mm/fault_classify.h>
+#include <mm/gup.h>
 #include <mm/mm.h>
 #include <mm/object.h>
 #include <mm/pager.h>
@@ -228,6 +229,26 @@ enum fault_outcome handle_vma_fault(struct vma *vma, u64 addr, u32 flags, struct
         object_put(info->wait.object);
     }
     return outcome;
+}
+
+int fault_error(enum fault_outcome outcome, const struct fault_info *info, u32 foll_flags)
+{
+    switch (outcome) {
+    case FAULT_OK:
+        return 0;
+    case FAULT_OOM:
+        return -ENOMEM;
+    case FAULT_RETRY_SIGNAL:
+        return -EINTR;
+    case FAULT_WOULD_WAIT:
+        return foll_flags & FOLL_NOWAIT ? -EAGAIN : -EFAULT;
+    case FAULT_SIGBUS:
+        return info->si_code == BUS_MCEERR_AR && (foll_flags & FOLL_HWPOISON) ? -EHWPOISON
+                                                                              : -EFAULT;
+    case FAULT_SIGSEGV:
+        break;
+    }
+    return -EFAULT;
 }
 
 static enum fault_vma_kind fault_vma_kind(const struct vma *vma)

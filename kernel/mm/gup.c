@@ -48,7 +48,6 @@ static ALWAYS_INLINE bool must_unshare(const struct gup_request *request, const 
 static ALWAYS_INLINE struct page *take_page(const struct gup_request *request, struct pte entry);
 static int fault_in(const struct gup_request *request, u64 addr, enum follow reason);
 static u32 fault_flags_of(const struct gup_request *request, enum follow reason);
-static int error_of(enum fault_outcome outcome, const struct fault_info *info, u32 flags);
 
 /* A range that leaves user space has no VMA there: what lies in front of that is taken (J14). */
 s64 gup_slow(struct gup_request *request)
@@ -270,7 +269,7 @@ static int fault_in(const struct gup_request *request, u64 addr, enum follow rea
         return -EINTR;
     }
     outcome = handle_mm_fault(request->mm, addr, fault_flags_of(request, reason), &info);
-    return error_of(outcome, &info, request->flags);
+    return fault_error(outcome, &info, request->flags);
 }
 
 /* P1: breaking COW is a flag of its own, and a reader's fault is never a writer's (J9, J10). */
@@ -289,26 +288,6 @@ static u32 fault_flags_of(const struct gup_request *request, enum follow reason)
     flags |= request->flags & FOLL_WRITE ? FAULT_FLAG_WRITE : 0;
     flags |= reason == FOLLOW_UNSHARE ? FAULT_FLAG_UNSHARE : 0;
     return flags;
-}
-
-/* J13. */
-static int error_of(enum fault_outcome outcome, const struct fault_info *info, u32 flags)
-{
-    switch (outcome) {
-    case FAULT_OK:
-        return 0;
-    case FAULT_OOM:
-        return -ENOMEM;
-    case FAULT_RETRY_SIGNAL:
-        return -EINTR;
-    case FAULT_WOULD_WAIT:
-        return flags & FOLL_NOWAIT ? -EAGAIN : -EFAULT;
-    case FAULT_SIGBUS:
-        return info->si_code == BUS_MCEERR_AR && (flags & FOLL_HWPOISON) ? -EHWPOISON : -EFAULT;
-    case FAULT_SIGSEGV:
-        break;
-    }
-    return -EFAULT;
 }
 
 /* J1. */

@@ -8,6 +8,7 @@
 #include <lib/errno.h>
 #include <mm/cursor.h>
 #include <mm/fault.h>
+#include <mm/gup.h>
 #include <mm/mm.h>
 #include <mm/object.h>
 #include <mm/pager.h>
@@ -74,21 +75,10 @@ static int access_of(const struct vma *vma, enum populate_mode mode, u32 *fault_
     return -EINVAL;
 }
 
-static int error_of(enum fault_outcome outcome)
+/* Who advises is told of poison, who locks memory is not. */
+static u32 foll_flags_of(enum populate_mode mode)
 {
-    switch (outcome) {
-    case FAULT_OK:
-        return 0;
-    case FAULT_OOM:
-        return -ENOMEM;
-    case FAULT_RETRY_SIGNAL:
-        return -EINTR;
-    case FAULT_SIGSEGV:
-    case FAULT_SIGBUS:
-    case FAULT_WOULD_WAIT:
-        break;
-    }
-    return -EFAULT;
+    return mode == POPULATE_READ || mode == POPULATE_WRITE ? FOLL_HWPOISON : 0;
 }
 
 static bool is_left_alone(const struct vma *vma, enum populate_mode mode)
@@ -148,7 +138,8 @@ int mm_populate_range(struct mm *mm, u64 start, u64 end, enum populate_mode mode
             return -EINTR;
         }
         fault_flags |= FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_NOEXPAND;
-        error = error_of(handle_mm_fault(mm, addr, fault_flags, &info));
+        error =
+            fault_error(handle_mm_fault(mm, addr, fault_flags, &info), &info, foll_flags_of(mode));
         if (error != 0) {
             return error;
         }

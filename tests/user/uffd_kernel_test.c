@@ -375,6 +375,22 @@ static void count_signal(int signal)
     nr_handled++;
 }
 
+TEST(who_brings_in_pages_in_advance_is_told_of_poison)
+{
+    for (int memory = 0; memory < NR_MEMORIES; memory++) {
+        int fd = uffd_open(0, UFFD_FEATURE_POISON);
+        struct region r = region_make(memory, 2);
+
+        EXPECT_EQ(0, uffd_register(fd, r.p, 2, WP));
+        EXPECT_EQ(0, uffd_poison(fd, r.p + PAGE, 1, 0));
+        EXPECT_ERRNO(EHWPOISON, madvise(r.p, 2 * PAGE, MADV_POPULATE_READ));
+        EXPECT_ERRNO(EHWPOISON, madvise(r.p, 2 * PAGE, MADV_POPULATE_WRITE));
+        EXPECT_ERRNO(ENOMEM, mlock(r.p, 2 * PAGE));
+        close(fd);
+        region_drop(&r);
+    }
+}
+
 /* Copies in and out of the kernel are not broken off half-way. */
 TEST(a_signal_with_a_handler_waits_until_the_call_is_over)
 {

@@ -45,19 +45,48 @@ def touches(one, other):
     return one[0] < other[0] + other[1] + PAGE and other[0] < one[0] + one[1] + PAGE
 
 
-def moved_into_registered(steps, _):
-    registered = {}
+# Where the range stands among the arguments; at the front where nothing is said.
+RANGE_AT = {"pread": 1, "pwrite": 1, "vm_read": 1, "vm_write": 1}
+# What may take pages out of mappings without naming an address; after `check` memory is compared.
+NAMES_NO_RANGE = {"check", "ftruncate", "fallocate"}
+HAS_NO_RANGE = NAMES_NO_RANGE | {"fork", "exit", "call", "brk", "clear_refs", "pin_read", "pipe_read", "unpin",
+                                 "uffd_open", "uffd_close"}
+
+
+def ranges_of(step):
+    """The ranges [offset, bytes] of the arena that a step names."""
+    _, name, args = step
+    if name in HAS_NO_RANGE:
+        return []
+    if name == "pagemap":
+        return [[args[0] * PAGE, args[1] * PAGE]]
+    if name == "mremap":
+        return [args[:2], [args[4], args[2]]]
+    if name == "uffd_move":
+        return [args[:2], [args[3], args[1]]]
+    at = RANGE_AT.get(name, 0)
+    return [args[at:at + 2]]
+
+
+def moved_into_registered(steps, difference):
+    """Linux's userfaultfd has lost memory that Cowbell's watches: does the step show such memory?"""
+    registered, lost = {}, []
     for slot, name, args in steps:
         ranges = registered.setdefault(slot, [])
         if name == "uffd_register":
             ranges.append(args[:2])
         elif name == "fork":
             registered.pop(args[0], None)
-        elif name == "mremap" and args[3] & MREMAP_FIXED and \
-                any(touches(args[:2], range_) for range_ in ranges) and \
-                any(touches([args[4], args[2]], range_) for range_ in ranges):
-            return True
-    return False
+        elif name == "mremap" and args[3] & MREMAP_FIXED:
+            source, target = args[:2], [args[4], args[2]]
+            met = [range_ for range_ in ranges + lost if touches(source, range_)]
+            into = [range_ for range_ in ranges if touches(target, range_)]
+            if met and into:
+                lost += [source, target, *met, *into]
+    if steps[-1][1] in NAMES_NO_RANGE:
+        return bool(lost) and difference.cowbell.split(" |")[0] == difference.linux.split(" |")[0]
+    return any(touches(range_, other) for range_ in ranges_of(steps[-1]) for other in lost)
+
 
 # Calls that may make a mapping that is new, and calls after which a mapping may become one with its
 # neighbour that were two before.

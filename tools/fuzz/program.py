@@ -318,6 +318,8 @@ def expression(slot, name, a):
         return f"msync({place}, {flags('msync', a[2])})"
     if name == "mlock":
         return f"syscall(SYS_mlock2, {place}, {a[2]})"
+    if name == "call":
+        return f"syscall({a[0]}, -1, 0, 0, 0)"
     if name == "mseal":
         return f"syscall({MSEAL}, {place}, {a[2]})"
     if name == "mincore":

@@ -3,6 +3,7 @@
 SEED   ?= 1
 OPS    ?= 2000
 REPLAY ?=
+PLANT  ?=
 
 PACK_FUZZ = tests/fuzz_ops=$(O)/user/fuzz_ops:755
 
@@ -18,4 +19,5 @@ fuzz-diff:
 	    $(O)/oracle/vmlinuz-6.12
 	$(Q)python3 tools/fuzz_diff.py --kernel $(O)/test-kernel/kernel.elf --initrd $(O)/initrd-fuzz.cpio \
 	    --linux $(O)/oracle/vmlinuz-6.12 --linux-initrd $(O)/initrd-fuzz-linux.cpio \
-	    --output $(O)/fuzz --seeds '$(SEED)' --ops $(OPS) $(if $(REPLAY),--replay $(REPLAY))
+	    --output $(O)/fuzz --seeds '$(SEED)' --ops $(OPS) $(if $(REPLAY),--replay $(REPLAY)) \
+	    $(if $(filter 1,$(PLANT)),--compile '$(MUSL_CC) $(TEST_CFLAGS) -Wno-unused $(LINUX_HEADERS)')

@@ -94,6 +94,16 @@ MUST_CHECK enum fault_outcome handle_mm_fault(struct mm *mm, u64 addr, u32 flags
 MUST_CHECK enum fault_outcome handle_vma_fault(struct vma *vma, u64 addr, u32 flags,
                                                struct fault_info *info);
 
+/**
+ * fault_error() - the error of a call for which a fault ended so (J13).
+ * @info:       as handle_mm_fault() left it
+ * @foll_flags: enum foll_flag: FOLL_HWPOISON and FOLL_NOWAIT have errors of their own
+ *
+ * Return: 0, -ENOMEM, -EINTR, -EAGAIN, -EHWPOISON or -EFAULT.
+ */
+MUST_CHECK int fault_error(enum fault_outcome outcome, const struct fault_info *info,
+                           u32 foll_flags);
+
 /* page_fault_entry(), the machine's way in, is declared in arch/platform.h. */
 
 #endif

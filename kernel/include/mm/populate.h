@@ -18,8 +18,8 @@ enum populate_mode {
  * mm_populate_range() - touch every page of [start, end).
  *
  * Context: thread; no lock held; may sleep.
- * Return:  0, -ENOMEM (a hole, or no memory), -EINVAL (READ, WRITE: not permitted), -EFAULT (no
- *          access at all is permitted, or a SIGBUS), -EINTR.
+ * Return:  0, -ENOMEM (a hole, or no memory), -EINVAL (READ, WRITE: not permitted), -EHWPOISON
+ *          (READ, WRITE: poison), -EFAULT (no access at all is permitted, or a SIGBUS), -EINTR.
  */
 int MUST_CHECK mm_populate_range(struct mm *mm, u64 start, u64 end, enum populate_mode mode);
 
