@@ -50,10 +50,10 @@ struct work {
 struct worker {
     int number;
     const struct work *work;
-    struct period periods[MAP_ROUNDS];
 };
 
 static pthread_barrier_t barrier;
+static struct period periods_of[MAP_ROUNDS][MAX_WORKERS]; /* of the threads, round by round */
 
 static void fault_in(int worker)
 {
@@ -88,28 +88,15 @@ static void *work_thread(void *argument)
 
     hold_on_cpu(worker->number);
     for (int round = 0; round < worker->work->rounds; round++) {
+        struct period *period = &periods_of[round][worker->number];
+
         pthread_barrier_wait(&barrier);
         stagger(round, worker->number);
-        worker->periods[round].start = bench_now();
+        period->start = bench_now();
         worker->work->run(worker->number);
-        worker->periods[round].end = bench_now();
+        period->end = bench_now();
     }
     return NULL;
-}
-
-static uint64_t spans_of(const struct worker *workers, int nr)
-{
-    uint64_t sum = 0;
-
-    for (int round = 0; round < workers[0].work->rounds; round++) {
-        struct period periods[MAX_WORKERS];
-
-        for (int i = 0; i < nr; i++) {
-            periods[i] = workers[i].periods[round];
-        }
-        sum += span_of(periods, nr);
-    }
-    return sum;
 }
 
 static void threads(struct row *row, int nr, const struct work *work)
@@ -130,7 +117,10 @@ static void threads(struct row *row, int nr, const struct work *work)
             pthread_join(ids[i], NULL);
         }
         watch_stop(&watch);
-        watch.ticks = spans_of(workers, nr);
+        watch.ticks = 0;
+        for (int round = 0; round < work->rounds; round++) {
+            watch.ticks += span_of(periods_of[round], nr);
+        }
         row_add(row, &watch, (double)work->operations * work->rounds * nr);
         munmap(p, MAX_WORKERS * AREA);
     }

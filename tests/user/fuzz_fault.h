@@ -63,16 +63,14 @@ static void *touch_page(void *argument)
 /* Gives the page that the message is about, or lets it be written, in a range of one page. */
 static void give_page(int fd, uint64_t address, uint64_t flags)
 {
-    struct uffdio_range range = {address & -PAGE, PAGE};
-    struct uffdio_zeropage zero = {.range = range, .mode = UFFDIO_ZEROPAGE_MODE_DONTWAKE};
-    struct uffdio_writeprotect permit = {.range = range, .mode = UFFDIO_WRITEPROTECT_MODE_DONTWAKE};
+    void *page = (void *)(uintptr_t)(address & -PAGE);
 
     if (flags & UFFD_PAGEFAULT_FLAG_WP) {
-        ioctl(fd, UFFDIO_WRITEPROTECT, &permit);
+        uffd_wp(fd, page, 1, UFFDIO_WRITEPROTECT_MODE_DONTWAKE);
     } else {
-        ioctl(fd, UFFDIO_ZEROPAGE, &zero);
+        uffd_zeropage(fd, page, 1, UFFDIO_ZEROPAGE_MODE_DONTWAKE);
     }
-    ioctl(fd, UFFDIO_WAKE, &range);
+    uffd_wake(fd, page, 1);
 }
 
 /* A thread that must not have been woken is given the time to show that it was. */
@@ -97,13 +95,13 @@ static void answer_messages(int fd, struct wait *wait)
     while (poll(waiting, 2, -1) >= 0 && !waiting[1].revents) {
         uint64_t address;
 
-        if (read(fd, &message, sizeof(message)) != (ssize_t)sizeof(message)) {
+        if (uffd_read(fd, &message) < 0) {
             continue;
         }
         address = message.arg.pagefault.address;
         wait->flags = message.arg.pagefault.flags;
         if (++wait->nr_messages == 1) {
-            wait->woken = ioctl(fd, UFFDIO_WAKE, &wake) == 0 ? 0 : -errno;
+            wait->woken = uffd_command(fd, UFFDIO_WAKE, &wake);
             if ((wait->woken == 0 && address - wake.start < wake.len) || asks_again(fd)) {
                 continue; /* it has looked again, found nothing, and says so */
             }
@@ -122,15 +120,13 @@ static void answer_messages(int fd, struct wait *wait)
  */
 static int wait_for_page(struct wait *wait)
 {
-    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
     struct uffdio_register watch = {.range = {wait->start, wait->len}, .mode = MISSING | WP};
     struct uffdio_writeprotect protect = {.range = {wait->start, wait->len},
                                           .mode = UFFDIO_WRITEPROTECT_MODE_WP};
-    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    int fd = uffd_open(O_CLOEXEC | O_NONBLOCK, UFFD_FEATURE_PAGEFAULT_FLAG_WP);
     pthread_t thread;
     int error = 0;
 
-    ioctl(fd, UFFDIO_API, &api);
     if (ioctl(fd, UFFDIO_REGISTER, &watch) != 0 || pipe(is_through) != 0) {
         error = errno;
         close(fd);

@@ -1,11 +1,12 @@
 /*
- * What fuzz_ops does to a memfd besides the call that it was asked for, so that nothing depends on
- * what no program may rely on.
+ * The files of fuzz_ops: what it does to a memfd besides the call that it was asked for, so that
+ * nothing depends on what no program may rely on; and clear_refs of a process.
  */
 #ifndef COWBELL_TESTS_FUZZ_FILE_H
 #define COWBELL_TESTS_FUZZ_FILE_H
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -66,6 +67,20 @@ static int allocate(int fd, int mode, off_t start, off_t len)
     }
     munmap(p, (size_t)size);
     errno = error;
+    return result;
+}
+
+static long clear_refs(int pid, long request)
+{
+    char text[64];
+    long result;
+    int fd;
+
+    snprintf(text, sizeof(text), "/proc/%d/clear_refs", pid);
+    fd = open(text, O_WRONLY);
+    snprintf(text, sizeof(text), "%ld", request);
+    result = write(fd, text, strlen(text));
+    close(fd);
     return result;
 }
 

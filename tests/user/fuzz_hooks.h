@@ -1,6 +1,6 @@
 /*
- * The operations of fuzz_ops that need more than the calls of every kernel: userfaultfd, pagemap
- * and clear_refs; and what they share with the rest: the arena, the reply, the buffer.
+ * The operations of fuzz_ops that need more than the calls of every kernel: userfaultfd and
+ * pagemap; and what they share with the rest: the arena, the reply, the buffer.
  */
 #ifndef COWBELL_TESTS_FUZZ_HOOKS_H
 #define COWBELL_TESTS_FUZZ_HOOKS_H
@@ -50,9 +50,9 @@ static void fill(char *p, size_t len, uint64_t seed)
 /*
  * Looks at pages in /proc/self/pagemap. Which are present and soft-dirty is noted for each, since
  * the systems may differ in that as tools/fuzz/known.py says; what is said besides goes into the
- * hash. Return: as pread().
+ * hash: swapped, file page or shared, exclusively mapped, write-protected. Return: as pread().
  */
-static long look_at_pages(struct reply *reply, size_t page, size_t nr_pages, uint64_t *hash)
+static long look_at_pages(struct reply *reply, size_t page, size_t nr_pages)
 {
     static uint64_t entries[ARENA_PAGES];
     int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -62,22 +62,10 @@ static long look_at_pages(struct reply *reply, size_t page, size_t nr_pages, uin
         int is_dirty = (entries[i] & PM_SOFT_DIRTY) != 0;
 
         reply->pages[i] = (entries[i] & PM_PRESENT ? "pD" : "-d")[is_dirty];
-        *hash = mix(*hash, entries[i] >> 56 & ~(PM_PRESENT >> 56));
+        reply->hash = mix(reply->hash, entries[i] >> 56 & ~(PM_PRESENT >> 56));
     }
     close(fd);
     return n;
-}
-
-static void clear_refs(struct reply *reply, int pid, long request)
-{
-    char text[64];
-    int fd;
-
-    snprintf(text, sizeof(text), "/proc/%d/clear_refs", pid);
-    fd = open(text, O_WRONLY);
-    snprintf(text, sizeof(text), "%ld", request);
-    reply->result = write(fd, text, strlen(text));
-    close(fd);
 }
 
 /*
@@ -99,10 +87,10 @@ static void scan(struct reply *reply, const long *a)
                               .category_anyof_mask = a[3] >> 16 & 0xff,
                               .return_mask = a[3] >> 24 & 0xff};
     int fd = open("/proc/self/pagemap", O_RDONLY);
-    uint64_t unused = 0;
 
-    look_at_pages(reply, (size_t)a[0] / PAGE, ((size_t)a[1] + PAGE - 1) / PAGE, &unused);
+    look_at_pages(reply, (size_t)a[0] / PAGE, ((size_t)a[1] + PAGE - 1) / PAGE);
     reply->result = ioctl(fd, PAGEMAP_SCAN, &arg);
+    /* Of what the scan told alone. */
     reply->hash = arg.walk_end == 0 ? 0 : mix(0, arg.walk_end - arg.start);
     for (long i = 0; i < reply->result; i++) {
         reply->hash = mix(reply->hash, regions[i].start - arg.start);
@@ -115,8 +103,7 @@ static void scan(struct reply *reply, const long *a)
 static void run_pagemap(struct reply *reply, const char *name, const long *a)
 {
     if (strcmp(name, "pagemap") == 0) {
-        /* Present, swapped, file page or shared, exclusively mapped, write-protected. */
-        reply->result = look_at_pages(reply, (size_t)a[0], (size_t)a[1], &reply->hash);
+        reply->result = look_at_pages(reply, (size_t)a[0], (size_t)a[1]);
     } else if (strcmp(name, "pagemap_scan") == 0) {
         scan(reply, a);
     }

@@ -331,7 +331,7 @@ static void run_step(const char *line)
     } else if (strncmp(name, "pagemap", 7) == 0) {
         run_pagemap(&reply, name, a);
     } else if (strcmp(name, "clear_refs") == 0) {
-        clear_refs(&reply, pids[a[0]], a[1]);
+        reply.result = clear_refs(pids[a[0]], a[1]);
     } else if (strcmp(name, "call") == 0) {
         reply.result = syscall(a[0], -1, 0, 0, 0); /* a difference is planted so */
     } else if (strncmp(name, "pin", 3) == 0 || strcmp(name, "unpin") == 0) {

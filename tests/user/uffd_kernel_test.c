@@ -367,14 +367,6 @@ TEST(a_call_takes_what_it_gets_before_a_bad_page)
     }
 }
 
-static atomic_int nr_handled;
-
-static void count_signal(int signal)
-{
-    (void)signal;
-    nr_handled++;
-}
-
 TEST(who_brings_in_pages_in_advance_is_told_of_poison)
 {
     for (int memory = 0; memory < NR_MEMORIES; memory++) {
@@ -389,6 +381,14 @@ TEST(who_brings_in_pages_in_advance_is_told_of_poison)
         close(fd);
         region_drop(&r);
     }
+}
+
+static atomic_int nr_handled;
+
+static void count_signal(int signal)
+{
+    (void)signal;
+    nr_handled++;
 }
 
 /* Copies in and out of the kernel are not broken off half-way. */

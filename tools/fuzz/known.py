@@ -48,15 +48,15 @@ def touches(one, other):
 # Where the range stands among the arguments; at the front where nothing is said.
 RANGE_AT = {"pread": 1, "pwrite": 1, "vm_read": 1, "vm_write": 1}
 # What may take pages out of mappings without naming an address; after `check` memory is compared.
-NAMES_NO_RANGE = {"check", "ftruncate", "fallocate"}
-HAS_NO_RANGE = NAMES_NO_RANGE | {"fork", "exit", "call", "brk", "clear_refs", "pin_read", "pipe_read", "unpin",
-                                 "uffd_open", "uffd_close"}
+MAY_SHOW_ALL = {"check", "ftruncate", "fallocate"}
+WITHOUT_RANGE = MAY_SHOW_ALL | {"fork", "exit", "call", "brk", "clear_refs", "pin_read", "pipe_read", "unpin",
+                                "uffd_open", "uffd_close"}
 
 
 def ranges_of(step):
     """The ranges [offset, bytes] of the arena that a step names."""
     _, name, args = step
-    if name in HAS_NO_RANGE:
+    if name in WITHOUT_RANGE:
         return []
     if name == "pagemap":
         return [[args[0] * PAGE, args[1] * PAGE]]
@@ -83,7 +83,7 @@ def moved_into_registered(steps, difference):
             into = [range_ for range_ in ranges if touches(target, range_)]
             if met and into:
                 lost += [source, target, *met, *into]
-    if steps[-1][1] in NAMES_NO_RANGE:
+    if steps[-1][1] in MAY_SHOW_ALL:
         return bool(lost) and difference.cowbell.split(" |")[0] == difference.linux.split(" |")[0]
     return any(touches(range_, other) for range_ in ranges_of(steps[-1]) for other in lost)
 

@@ -117,19 +117,6 @@ static long pagemap(long page, long nr_pages)
     return n;
 }}
 
-static long clear_refs(int pid, const char *request)
-{{
-    char path[64];
-    long n;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/%d/clear_refs", pid);
-    fd = open(path, O_WRONLY);
-    n = write(fd, request, strlen(request));
-    close(fd);
-    return n;
-}}
-
 static int waits(struct wait wait)
 {{
     int result = wait_for_page(&wait);
@@ -354,7 +341,7 @@ def expression(slot, name, a):
     if name == "uffd_wait":
         return wait_call(a)
     if name == "clear_refs":
-        return f'clear_refs(pids[{a[0]}], "{a[1]}")'
+        return f"clear_refs(pids[{a[0]}], {a[1]})"
     if name.startswith("uffd_"):
         return uffd_call(name, a)
     return "0"
