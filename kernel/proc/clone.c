@@ -208,7 +208,7 @@ static int clone_build_thread(struct clone_build *build)
     const struct clone_request *request = build->request;
     struct thread *self = current_thread();
     struct thread *thread;
-    int error = thread_alloc(NULL, &thread);
+    int error = thread_alloc(&thread);
 
     if (error != 0) {
         return error;

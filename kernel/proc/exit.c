@@ -296,12 +296,6 @@ void thread_exit_current(s32 code)
     cputime_charge_current();
     signal_flush_thread(thread);
     exit_leave_tree(process, thread);
-    /* The record may be gone with the put; interrupts must not find it through the thread. */
-    u64 flags = irq_save();
-
-    thread->process = NULL;
-    irq_restore(flags);
-    process_put(process);
     thread_exit_final();
 }
 

@@ -146,11 +146,9 @@ bool process_attach_thread_locked(struct process *process, struct thread *thread
     return true;
 }
 
-bool process_detach_thread_locked(struct process *process, struct thread *thread)
+struct process_usage thread_usage(const struct thread *thread)
 {
-    struct pid *pid = pid_find_locked(thread->tid);
-    u64 flags = spin_lock_irqsave(&process->sig_lock);
-    struct process_usage part = {
+    return (struct process_usage){
         .utime_ns = thread->utime_ns,
         .stime_ns = thread->stime_ns,
         .nvcsw = thread->nvcsw,
@@ -158,6 +156,13 @@ bool process_detach_thread_locked(struct process *process, struct thread *thread
         .minflt = thread->minflt,
         .majflt = thread->majflt,
     };
+}
+
+bool process_detach_thread_locked(struct process *process, struct thread *thread)
+{
+    struct pid *pid = pid_find_locked(thread->tid);
+    u64 flags = spin_lock_irqsave(&process->sig_lock);
+    struct process_usage part = thread_usage(thread);
 
     process_usage_add(&process->usage, &part);
     list_del(&thread->process_link);
@@ -337,14 +342,7 @@ void process_usage_sum(struct process *process, struct process_usage *sum)
 
     *sum = process->usage;
     list_for_each_entry (thread, &process->threads, process_link) {
-        struct process_usage part = {
-            .utime_ns = thread->utime_ns,
-            .stime_ns = thread->stime_ns,
-            .nvcsw = thread->nvcsw,
-            .nivcsw = thread->nivcsw,
-            .minflt = thread->minflt,
-            .majflt = thread->majflt,
-        };
+        struct process_usage part = thread_usage(thread);
 
         process_usage_add(sum, &part);
     }
@@ -384,7 +382,7 @@ char process_state_char(struct process *process)
     struct thread *thread = process_any_thread_locked(process);
 
     if (thread != NULL) {
-        letter = thread->sig.stopped ? 'T' : thread_state_letter(thread);
+        letter = thread_state_letter(thread);
     }
     spin_unlock_irqrestore(&process->sig_lock, flags);
     return letter;

@@ -14,6 +14,7 @@
 #include <mm/slab.h>
 #include <mm/vmap.h>
 #include <proc/clock.h>
+#include <proc/process.h>
 #include <proc/runqueue.h>
 #include <proc/signal.h>
 #include <proc/waitqueue.h>
@@ -46,7 +47,7 @@ static void set_defaults(struct thread *thread)
     signal_thread_init(thread, NULL);
 }
 
-int thread_alloc(struct process *process, struct thread **out)
+int thread_alloc(struct thread **out)
 {
     struct thread *thread = kmem_cache_alloc(thread_cache, ALLOC_ZERO);
     u64 flags;
@@ -55,7 +56,6 @@ int thread_alloc(struct process *process, struct thread **out)
         return -ENOMEM;
     }
     set_defaults(thread);
-    thread->process = process;
     void *stack = vmap_alloc_stack();
 
     if (stack == NULL) {
@@ -63,17 +63,12 @@ int thread_alloc(struct process *process, struct thread **out)
     }
     thread->arch.kernel_stack_base = (u64)stack;
     thread->arch.kernel_stack_top = (u64)stack + KSTACK_SIZE;
-    if (process != NULL && arch_thread_fpu_alloc(&thread->arch) != 0) {
-        goto out_free_stack;
-    }
     flags = spin_lock_irqsave(&all_threads_lock);
     list_add_tail(&all_threads, &thread->all_link);
     spin_unlock_irqrestore(&all_threads_lock, flags);
     *out = thread;
     return 0;
 
-out_free_stack:
-    vmap_free_stack(stack);
 out_free_thread:
     kmem_cache_free(thread_cache, thread);
     return -ENOMEM;
@@ -89,6 +84,9 @@ static void thread_free(struct thread *thread)
     }
     spin_unlock_irqrestore(&all_threads_lock, flags);
     arch_thread_fpu_free(&thread->arch);
+    if (thread->process != NULL) {
+        process_put(thread->process);
+    }
     vmap_free_stack((void *)thread->arch.kernel_stack_base);
     kmem_cache_free(thread_cache, thread);
 }
@@ -127,7 +125,7 @@ struct thread *thread_create_kernel_on(void (*fn)(void *), void *arg, const char
 {
     struct thread *thread;
 
-    if (thread_alloc(NULL, &thread) != 0) {
+    if (thread_alloc(&thread) != 0) {
         return NULL;
     }
     thread_set_name(thread, name);
@@ -256,6 +254,9 @@ char thread_state_letter(const struct thread *thread)
 {
     u32 state = __atomic_load_n(&thread->state, __ATOMIC_RELAXED);
 
+    if (READ_ONCE(thread->sig.stopped)) {
+        return 'T';
+    }
     switch (state) {
     case SLEEP_INTERRUPTIBLE:
         return 'S';

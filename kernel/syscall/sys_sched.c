@@ -48,12 +48,8 @@ static int find_thread(s32 pid, struct thread **out)
 static bool is_same_owner(const struct thread *thread)
 {
     const struct cred *mine = &current_process()->cred;
-    const struct cred *theirs;
+    const struct cred *theirs = &thread->process->cred;
 
-    if (thread->process == NULL) {
-        return false;
-    }
-    theirs = &thread->process->cred;
     return mine->euid == theirs->euid || mine->euid == theirs->uid;
 }
 

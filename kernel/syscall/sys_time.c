@@ -404,19 +404,6 @@ static struct timeval_abi ns_to_timeval(u64 ns)
                                 .tv_usec = (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 }
 
-static void thread_usage(const struct thread *thread, struct process_usage *usage)
-{
-    cputime_charge_current();
-    *usage = (struct process_usage){
-        .utime_ns = thread->utime_ns,
-        .stime_ns = thread->stime_ns,
-        .nvcsw = thread->nvcsw,
-        .nivcsw = thread->nivcsw,
-        .minflt = thread->minflt,
-        .majflt = thread->majflt,
-    };
-}
-
 long sys_getrusage(s32 who, u64 result)
 {
     struct process *process = current_process();
@@ -431,7 +418,8 @@ long sys_getrusage(s32 who, u64 result)
         usage = process->child_usage;
         break;
     case RUSAGE_THREAD:
-        thread_usage(current_thread(), &usage);
+        cputime_charge_current();
+        usage = thread_usage(current_thread());
         break;
     default:
         return -EINVAL;

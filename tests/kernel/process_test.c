@@ -106,6 +106,25 @@ TEST(process, a_zombie_keeps_its_number_and_nothing_else)
     proc_test_run(body_zombie_keeps_pid);
 }
 
+/* Who looks a thread up, as sched_setattr(2) does, may use its process until the reference goes. */
+static void body_thread_keeps_process(void)
+{
+    s64 pid = program_clone(program_pause(), 0);
+    struct thread *thread = thread_find_get((s32)pid);
+
+    ASSERT_TRUE(thread != NULL);
+    EXPECT_EQ(0, signal_send_process(thread->process, SIGKILL, NULL));
+    EXPECT_EQ(WAIT_STATUS_SIGNAL(SIGKILL), program_wait((s32)pid, 0));
+    ASSERT_TRUE(thread->process != NULL);
+    EXPECT_EQ(PROCESS_DEAD, thread->process->state);
+    thread_put(thread);
+}
+
+TEST(process, a_reference_to_a_thread_keeps_its_process)
+{
+    proc_test_run(body_thread_keeps_process);
+}
+
 static void body_autoreap(void)
 {
     ignore_children();

@@ -236,6 +236,9 @@ u32 process_max_threads(void);
  */
 void process_usage_sum(struct process *process, struct process_usage *sum);
 
+/** thread_usage() - of one thread. */
+struct process_usage thread_usage(const struct thread *thread);
+
 /** process_usage_add() - add @part to @sum; of the sizes the larger one. */
 void process_usage_add(struct process_usage *sum, const struct process_usage *part);
 

@@ -100,7 +100,7 @@ struct thread {
     u32 cpu;          /* [r] whose run queue the thread belongs to */
     u32 no_fault;     /* [t] non-zero: a fault on user memory fails instead of being handled */
     struct mm *mm;    /* [t] user address space, NULL for kernel threads */
-    struct process *process;   /* [I] NULL for kernel threads */
+    struct process *process;   /* [I] once attached, and referenced; NULL for kernel threads */
     struct vma *fault_vma;     /* [t] where the last page fault was: a hint, perhaps long gone */
     struct sched_entity sched; /* [r] */
     u64 affinity;              /* [r] CPUs the thread may run on */
@@ -176,9 +176,8 @@ static inline void pagefault_enable(void)
 void thread_init(void);
 
 /**
- * thread_alloc() - a thread with a kernel stack (and FPU state, for user code), not running.
- * @process: the process it will belong to, or NULL
- * @out:     the thread; the caller holds the one reference
+ * thread_alloc() - a thread with a kernel stack, not running.
+ * @out: the thread; the caller holds the one reference
  *
  * Everything not named here is zero. arch.kernel_stack_base and _top are set. The creator sets
  * the tid, links it into the process, fills the arch part (arch_thread_init_user), calls
@@ -186,7 +185,7 @@ void thread_init(void);
  * thread_put().
  * Return: 0 or -ENOMEM.
  */
-MUST_CHECK int thread_alloc(struct process *process, struct thread **out);
+MUST_CHECK int thread_alloc(struct thread **out);
 
 /**
  * thread_start() - let a new thread run.
@@ -213,6 +212,13 @@ NORETURN void thread_exit_final(void);
 static inline bool thread_is_finished(const struct thread *thread)
 {
     return __atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD &&
+           !__atomic_load_n(&thread->sched.is_current, __ATOMIC_ACQUIRE);
+}
+
+/** thread_is_asleep() - whether the thread has left its CPU to sleep, and nothing woke it yet. */
+static inline bool thread_is_asleep(const struct thread *thread)
+{
+    return (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) & THREAD_STATE_ASLEEP) != 0 &&
            !__atomic_load_n(&thread->sched.is_current, __ATOMIC_ACQUIRE);
 }
 
