@@ -15,15 +15,12 @@
 #include <proc/process.h>
 #include <proc/signal.h>
 
-#define OVERRUN_MAX 0x7fffffff
-
 struct posix_timer {
     struct list_node link;        /* [lock] of the process' timers */
     struct process_timers *owner; /* [I] */
     struct timer timer;           /* real clocks */
     u64 expires_ns;               /* [lock] CPU clocks: 0 when off */
     u64 interval_ns;              /* [lock] 0 for once */
-    u64 nr_overrun;               /* [x] expirations since the last signal was sent, without one */
     s32 id;                       /* [I] */
     s32 clock;                    /* [I] */
     s32 notify;                   /* [I] SIGEV_* */
@@ -50,27 +47,18 @@ static u64 clock_now_locked(const struct posix_timer *timer, u64 process_ns)
 /* One expiration, and @nr_missed periods before it that nothing was done for. */
 static void notify(struct posix_timer *timer, u64 nr_missed)
 {
-    struct process *process = timer->owner->process;
-    struct thread *target;
+    const struct siginfo info = {
+        .si_signo = timer->signal,
+        .si_code = SI_TIMER,
+        .timer = {.tid = timer->id,
+                  .overrun = (s32)min(nr_missed, (u64)SIGNAL_OVERRUN_MAX),
+                  .value = timer->value},
+    };
 
-    if (timer->notify == SIGEV_NONE) {
-        return;
-    }
-    /* The record is this timer's; only its own function, one at a time, fills it. */
-    if (!list_is_linked(&timer->record.link)) {
-        timer->record.info = (struct siginfo){
-            .si_signo = timer->signal,
-            .si_code = SI_TIMER,
-            .timer = {.tid = timer->id,
-                      .overrun = (s32)min(nr_missed, (u64)OVERRUN_MAX),
-                      .value = timer->value},
-        };
-    }
-    target = (timer->notify & SIGEV_THREAD_ID) != 0 ? timer->target : NULL;
-    if (signal_send_record(process, target, &timer->record)) {
-        __atomic_store_n(&timer->nr_overrun, nr_missed, __ATOMIC_RELAXED);
-    } else {
-        __atomic_fetch_add(&timer->nr_overrun, nr_missed + 1, __ATOMIC_RELAXED);
+    if (timer->notify != SIGEV_NONE) {
+        signal_send_record(timer->owner->process,
+                           (timer->notify & SIGEV_THREAD_ID) != 0 ? timer->target : NULL,
+                           &timer->record, &info);
     }
 }
 
@@ -272,6 +260,7 @@ int posix_timer_set(struct process *process, s32 id, s32 flags, const struct iti
         timer->interval_ns = 0;
         timer->expires_ns = 0;
         (void)timer_try_cancel(&timer->timer);
+        WRITE_ONCE(timer->record.overrun_taken, 0);
     }
     spin_unlock_irqrestore(&process->timers->lock, irq_flags);
     if (timer == NULL || is_off) {
@@ -282,7 +271,6 @@ int posix_timer_set(struct process *process, s32 id, s32 flags, const struct iti
     timer = find_locked(process->timers, id);
     if (timer != NULL) {
         timer->interval_ns = timespec_to_ns(&value->it_interval);
-        timer->nr_overrun = 0;
         if (is_cpu_clock(timer->clock)) {
             bool is_absolute = (flags & TIMER_ABSTIME) != 0;
             u64 base = is_absolute ? 0 : clock_now_locked(timer, process_ns);
@@ -309,7 +297,7 @@ int posix_timer_overrun(struct process *process, s32 id)
     flags = spin_lock_irqsave(&timers->lock);
     timer = find_locked(timers, id);
     if (timer != NULL) {
-        result = (int)min(timer->nr_overrun, (u64)OVERRUN_MAX);
+        result = READ_ONCE(timer->record.overrun_taken);
     }
     spin_unlock_irqrestore(&timers->lock, flags);
     return result;

@@ -182,6 +182,9 @@ static void signal_collect(struct process *process, struct signal_pending *pendi
         return;
     }
     *info = found->info;
+    if (found->account == NULL) {
+        WRITE_ONCE(found->overrun_taken, info->timer.overrun);
+    }
     signal_record_free(process, found);
 }
 

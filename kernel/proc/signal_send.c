@@ -255,17 +255,20 @@ int signal_send_thread(struct thread *thread, int signal, const struct siginfo *
     return result;
 }
 
-bool signal_send_record(struct process *process, struct thread *thread,
-                        struct signal_record *record)
+void signal_send_record(struct process *process, struct thread *thread,
+                        struct signal_record *record, const struct siginfo *info)
 {
     u64 flags = spin_lock_irqsave(&process->sig_lock);
-    bool is_free = !list_is_linked(&record->link);
 
-    if (is_free && (thread == NULL || !thread->sig.exiting)) {
+    if (list_is_linked(&record->link)) {
+        s64 overrun = (s64)record->info.timer.overrun + info->timer.overrun + 1;
+
+        record->info.timer.overrun = (s32)min(overrun, (s64)SIGNAL_OVERRUN_MAX);
+    } else if (thread == NULL || !thread->sig.exiting) {
+        record->info = *info;
         signal_send_locked(process, thread, record->info.si_signo, &record->info, record);
     }
     spin_unlock_irqrestore(&process->sig_lock, flags);
-    return is_free;
 }
 
 int signal_send_pgrp_locked(struct pid *group, int signal, const struct siginfo *info)

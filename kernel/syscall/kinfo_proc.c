@@ -1,5 +1,5 @@
 /*
- * kinfo: the kinds that tell of one process.
+ * kinfo: the kinds that tell of one process, or of one of its threads.
  *
  * Owns: filling struct cb_proc_info and its fellows. Nothing is copied to the user under a lock
  * that the user's own page fault might need. A process that is exiting shows what is left of it.
@@ -34,7 +34,7 @@ static s64 put_bytes(u64 buf, u64 len, const void *data, size_t size)
     return copy_to_user(buf, data, size) != 0 ? -EFAULT : (s64)size;
 }
 
-/* --- PROC ------------------------------------------------------------------------------------- */
+/* --- PROC and TASK ---------------------------------------------------------------------------- */
 
 static void fill_identity(struct cb_proc_info *info, struct process *process)
 {
@@ -49,10 +49,7 @@ static void fill_identity(struct cb_proc_info *info, struct process *process)
     process_tty(process, &tty_nr, &tty_pgid);
     info->tty_nr = (s32)tty_nr;
     info->tty_pgid = tty_nr == 0 ? -1 : tty_pgid;
-    info->state = (u8)process_state_char(process);
-    strlcpy(info->comm, process->comm, sizeof(info->comm));
     info->exit_signal = process->exit_signal;
-    info->start_ns = process->start_time_ns;
     spin_lock(&process_tree_lock);
     info->uid[0] = cred->uid;
     info->uid[1] = cred->euid;
@@ -72,18 +69,34 @@ static void fill_identity(struct cb_proc_info *info, struct process *process)
     spin_unlock(&process_tree_lock);
 }
 
-static void fill_usage(struct cb_proc_info *info, struct process *process)
+static void fill_usage(struct cb_proc_info *info, const struct process_usage *usage)
+{
+    info->utime_ns = usage->utime_ns;
+    info->stime_ns = usage->stime_ns;
+    info->minor_faults = usage->minflt;
+    info->major_faults = usage->majflt;
+}
+
+/* What a process has as a whole, and what each of its threads has for itself. */
+static void fill_whole(struct cb_proc_info *info, struct process *process)
 {
     struct process_usage usage;
 
+    info->state = (u8)process_state_char(process);
+    info->start_ns = process->start_time_ns;
+    strlcpy(info->comm, process->comm, sizeof(info->comm));
     process_usage_sum(process, &usage);
-    info->utime_ns = usage.utime_ns;
-    info->stime_ns = usage.stime_ns;
-    info->nvcsw = usage.nvcsw;
-    info->nivcsw = usage.nivcsw;
-    info->minor_faults = usage.minflt;
-    info->major_faults = usage.majflt;
-    info->rss_limit = rlimit_of(process, RLIMIT_RSS);
+    fill_usage(info, &usage);
+}
+
+static void fill_own(struct cb_proc_info *info, const struct thread *thread)
+{
+    struct process_usage usage = thread_usage(thread);
+
+    info->state = (u8)thread_state_letter(thread);
+    info->start_ns = thread->start_ns;
+    strlcpy(info->comm, thread->comm, sizeof(info->comm));
+    fill_usage(info, &usage);
 }
 
 static void fill_actions(struct cb_proc_info *info, const struct sighand *sighand)
@@ -99,11 +112,24 @@ static void fill_actions(struct cb_proc_info *info, const struct sighand *sighan
     }
 }
 
-/* Signals and scheduling, the latter of the first thread. */
-static void fill_threads(struct cb_proc_info *info, struct process *process)
+static void fill_scheduling(struct cb_proc_info *info, struct thread *thread)
+{
+    struct sched_params params;
+
+    sched_get_params(thread, &params);
+    info->nice = params.nice;
+    info->policy = params.policy;
+    info->rt_priority = params.rt_prio;
+    info->priority = params.rt_prio > 0 ? -1 - (s32)params.rt_prio : 20 + params.nice;
+    info->cpu = (s32)READ_ONCE(thread->cpu);
+    info->cpus_allowed = READ_ONCE(thread->affinity);
+    info->nvcsw = thread->nvcsw;
+    info->nivcsw = thread->nivcsw;
+}
+
+static void fill_signals(struct cb_proc_info *info, struct process *process)
 {
     u64 flags = spin_lock_irqsave(&process->sig_lock);
-    struct thread *thread = NULL;
 
     info->child_utime_ns = process->child_usage.utime_ns;
     info->child_stime_ns = process->child_usage.stime_ns;
@@ -112,25 +138,7 @@ static void fill_threads(struct cb_proc_info *info, struct process *process)
     if (process->sighand != NULL) {
         fill_actions(info, process->sighand);
     }
-    if (!list_is_empty(&process->threads)) {
-        thread = list_first_entry(&process->threads, struct thread, process_link);
-        thread_get(thread);
-        info->sig_pending = thread->sig.pending.set;
-        info->sig_blocked = thread->sig.blocked;
-    }
     spin_unlock_irqrestore(&process->sig_lock, flags);
-    if (thread != NULL) {
-        struct sched_params params;
-
-        sched_get_params(thread, &params);
-        info->nice = params.nice;
-        info->policy = params.policy;
-        info->rt_priority = params.rt_prio;
-        info->priority = params.rt_prio > 0 ? -1 - (s32)params.rt_prio : 20 + params.nice;
-        info->cpu = (s32)READ_ONCE(thread->cpu);
-        info->cpus_allowed = READ_ONCE(thread->affinity);
-        thread_put(thread);
-    }
 }
 
 static void fill_memory(struct cb_proc_info *info, struct mm *mm)
@@ -161,24 +169,90 @@ static void fill_memory(struct cb_proc_info *info, struct mm *mm)
     mm_read_unlock(mm);
 }
 
-static s64 kinfo_proc(struct process *process, u64 buf, u64 len)
+/* @thread: whose the parts are that each thread has for itself; NULL if none is left */
+static s64 put_info(struct cb_proc_info *info, struct process *process, struct thread *thread,
+                    u64 buf, u64 len)
 {
-    struct cb_proc_info info;
     struct mm *mm;
 
-    if (len < sizeof(info)) {
+    if (len < sizeof(*info)) {
         return -EINVAL;
     }
-    memset(&info, 0, sizeof(info));
-    fill_identity(&info, process);
-    fill_usage(&info, process);
-    fill_threads(&info, process);
+    fill_identity(info, process);
+    fill_signals(info, process);
+    info->rss_limit = rlimit_of(process, RLIMIT_RSS);
+    if (thread != NULL) {
+        info->sig_pending = READ_ONCE(thread->sig.pending.set);
+        info->sig_blocked = READ_ONCE(thread->sig.blocked);
+        fill_scheduling(info, thread);
+    }
     mm = process_mm_get(process);
     if (mm != NULL) {
-        fill_memory(&info, mm);
+        fill_memory(info, mm);
         mm_put(mm);
     }
-    return put_bytes(buf, len, &info, sizeof(info));
+    return put_bytes(buf, len, info, sizeof(*info));
+}
+
+static struct thread *first_thread_get(struct process *process)
+{
+    u64 flags = spin_lock_irqsave(&process->sig_lock);
+    struct thread *thread =
+        list_first_entry_or_null(&process->threads, struct thread, process_link);
+
+    if (thread != NULL) {
+        thread_get(thread);
+    }
+    spin_unlock_irqrestore(&process->sig_lock, flags);
+    return thread;
+}
+
+static s64 kinfo_proc(struct process *process, u64 buf, u64 len)
+{
+    struct thread *thread = first_thread_get(process);
+    struct cb_proc_info info = {0};
+    s64 result;
+
+    fill_whole(&info, process);
+    result = put_info(&info, process, thread, buf, len);
+    if (thread != NULL) {
+        thread_put(thread);
+    }
+    return result;
+}
+
+/*
+ * A thread that sleeps does not touch its trapframe. That it has not run in between is seen by its
+ * count of switches.
+ */
+static s64 kinfo_task_wait(const struct thread *thread, u64 buf, u64 len)
+{
+    const struct trapframe *tf = arch_thread_trapframe(&thread->arch);
+    u64 nr_switches = READ_ONCE(thread->nvcsw);
+    struct cb_task_wait wait = {.nr = -1, .sp = tf_sp(tf), .pc = tf_ip(tf)};
+
+    if (tf_is_syscall(tf)) {
+        wait.nr = (s64)tf_syscall_nr(tf);
+        for (u32 i = 0; i < ARRAY_SIZE(wait.args); i++) {
+            wait.args[i] = tf_arg(tf, i);
+        }
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (!thread_is_asleep(thread) || READ_ONCE(thread->nvcsw) != nr_switches) {
+        return -EAGAIN;
+    }
+    return len < sizeof(wait) ? -EINVAL : put_bytes(buf, len, &wait, sizeof(wait));
+}
+
+s64 kinfo_thread(struct thread *thread, u32 kind, u64 buf, u64 len)
+{
+    struct cb_proc_info info = {0};
+
+    if (kind == CB_KINFO_TASK_WAIT) {
+        return kinfo_task_wait(thread, buf, len);
+    }
+    fill_own(&info, thread);
+    return put_info(&info, thread->process, thread, buf, len);
 }
 
 /* --- FDS -------------------------------------------------------------------------------------- */

@@ -92,7 +92,7 @@ static bool count_thread(struct thread *thread, void *arg)
 {
     u32 *nr = arg;
 
-    *nr += thread->process != NULL;
+    *nr += thread->process != NULL && !thread_is_finished(thread);
     return true;
 }
 
@@ -195,27 +195,42 @@ static bool is_private(u32 kind)
     case CB_KINFO_AUXV:
     case CB_KINFO_EXE:
     case CB_KINFO_CWD:
+    case CB_KINFO_TASK_WAIT:
         return true;
     default:
         return false;
     }
 }
 
+static bool may_see(const struct process *process, u32 kind)
+{
+    u32 euid = current_process()->cred.euid;
+
+    return !is_private(kind) || euid == 0 || euid == READ_ONCE(process->cred.euid);
+}
+
+static s64 kinfo_of_thread(s32 tid, u32 kind, u64 buf, u64 len)
+{
+    struct thread *thread = thread_find_get(tid == 0 ? current_thread()->tid : tid);
+    s64 result;
+
+    if (thread == NULL) {
+        return -ESRCH;
+    }
+    result = may_see(thread->process, kind) ? kinfo_thread(thread, kind, buf, len) : -EACCES;
+    thread_put(thread);
+    return result;
+}
+
 static s64 kinfo_of(s32 pid, u32 kind, u64 buf, u64 len)
 {
-    struct process *self = current_process();
-    struct process *process = process_find_get(pid == 0 ? self->pid : pid);
-    u32 euid = self->cred.euid;
+    struct process *process = process_find_get(pid == 0 ? current_process()->pid : pid);
     s64 result;
 
     if (process == NULL) {
         return -ESRCH;
     }
-    if (is_private(kind) && euid != 0 && euid != READ_ONCE(process->cred.euid)) {
-        result = -EACCES;
-    } else {
-        result = kinfo_process(process, kind, buf, len);
-    }
+    result = may_see(process, kind) ? kinfo_process(process, kind, buf, len) : -EACCES;
     process_put(process);
     return result;
 }
@@ -268,6 +283,9 @@ long sys_kinfo(u32 kind, s32 pid, u64 buf, u64 len)
         return kinfo_verify();
     case CB_KINFO_EVENTS:
         return kinfo_events(buf, len);
+    case CB_KINFO_TASK:
+    case CB_KINFO_TASK_WAIT:
+        return kinfo_of_thread(pid, kind, buf, len);
     default:
         return kind >= CB_KINFO_END ? -EINVAL : kinfo_of(pid, kind, buf, len);
     }

@@ -236,6 +236,7 @@ long cb_kinfo(enum cb_kinfo_kind kind, int pid, void *buf, size_t len)
     }
     switch (kind) {
     case CB_KINFO_PROC:
+    case CB_KINFO_TASK:
         return give(buf, len, &fake_proc, sizeof(fake_proc));
     case CB_KINFO_MEM:
         return give(buf, len, &fake_mem, sizeof(fake_mem));

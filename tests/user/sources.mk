@@ -1,8 +1,8 @@
 # Programs that run on Cowbell and on Linux: each NAME is tests/user/NAME.c, one static binary with
 # musl. NAME_glibc is the same source, linked with glibc.
-USER_TEST_MUSL := machine_test mm_test map_test process_test signal_test sigaction_test thread_test time_test \
-    pipe_test splice_test process_vm_test pin_test gup_test badptr_test fs_test name_test resolve_test proc_test \
-    tty_test
+USER_TEST_MUSL := machine_test mm_test map_test process_test signal_test sigaction_test thread_test \
+    time_test sched_test pipe_test splice_test process_vm_test pin_test gup_test badptr_test fs_test \
+    name_test resolve_test proc_test proc_task_test tty_test
 USER_TEST_MUSL += cow_test nonsense_test counters_test dax_test dax_file_test dax_map_test pager_test
 USER_TEST_MUSL += mmap_errno_test mremap_test advise_test mlock_test seal_test mseal_test inspect_test \
     fault_around_test track_test record_lock_test

@@ -1,5 +1,5 @@
 /*
- * Clocks, sleeping, timers, scheduling parameters and futex arguments: values and error numbers.
+ * Clocks, sleeping, timers and futex arguments: values and error numbers.
  */
 #define _GNU_SOURCE
 #define UTEST_SUITE "time"
@@ -99,14 +99,18 @@ TEST(wall_clocks_agree)
 
 TEST(cpu_time_grows_with_work_only)
 {
+    enum { SLEEP_NS = 100 * 1000 * 1000 };
     struct rusage usage;
-    long long before;
+    long long before, start, awake;
 
     use_cpu_ns(30 * 1000 * 1000);
     before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     EXPECT_LE(30 * 1000 * 1000, before);
-    usleep(100 * 1000);
-    EXPECT_LE(now_ns(CLOCK_PROCESS_CPUTIME_ID) - before, 50 * 1000 * 1000);
+    start = now_ns(CLOCK_MONOTONIC);
+    usleep(SLEEP_NS / 1000);
+    /* What the host took away while the program ran counts as the program's. */
+    awake = now_ns(CLOCK_MONOTONIC) - start - SLEEP_NS;
+    EXPECT_LE(now_ns(CLOCK_PROCESS_CPUTIME_ID) - before, awake + SLEEP_NS / 2);
     EXPECT_EQ(0, getrusage(RUSAGE_SELF, &usage));
     EXPECT_LE(25 * 1000, (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
                              usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
@@ -181,15 +185,21 @@ static void handle(int signal)
 
 TEST(interrupted_sleep_tells_what_is_left)
 {
-    struct itimerval timer = {.it_value = {.tv_usec = 30 * 1000}};
-    struct timespec ts = {.tv_sec = 5};
+    struct itimerval timer = {.it_value = {.tv_usec = 30 * 1000},
+                              .it_interval = {.tv_usec = 30 * 1000}};
+    struct timespec ts = {.tv_sec = 50};
     struct timespec left = {0};
+    long long slept;
 
     handle(SIGALRM);
     setitimer(ITIMER_REAL, &timer, NULL);
+    slept = -now_ns(CLOCK_MONOTONIC);
     EXPECT_ERRNO(EINTR, nanosleep(&ts, &left));
-    EXPECT_EQ(4, left.tv_sec);
-    EXPECT_EQ(1, nr_signals);
+    slept += now_ns(CLOCK_MONOTONIC);
+    EXPECT_LE(1, nr_signals);
+    /* Both ends of the sleep lie between the two looks at the clock. */
+    EXPECT_LE(50 * NS_PER_S - slept, left.tv_sec * NS_PER_S + left.tv_nsec);
+    EXPECT_LE(left.tv_sec * NS_PER_S + left.tv_nsec, 50 * NS_PER_S - 1);
 }
 
 /* --- interval timers -------------------------------------------------------------------------- */
@@ -230,10 +240,14 @@ TEST(interval_timer_repeats_until_it_is_stopped)
 
 TEST(alarm_returns_what_was_left)
 {
+    unsigned left;
+
     /* The framework has an alarm of its own running. */
     alarm(100);
-    EXPECT_EQ(100, alarm(50));
-    EXPECT_EQ(50, alarm(0));
+    left = alarm(50);
+    EXPECT_TRUE(left > 90 && left <= 100);
+    left = alarm(0);
+    EXPECT_TRUE(left > 40 && left <= 50);
     EXPECT_EQ(0, alarm(0));
 }
 
@@ -241,11 +255,16 @@ TEST(cpu_time_timers_fire)
 {
     struct itimerval value = {.it_value = {.tv_usec = 20 * 1000}};
     struct itimerval old;
+    long long before;
+    int nr_early;
 
     handle(SIGPROF);
+    before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     EXPECT_EQ(0, setitimer(ITIMER_PROF, &value, NULL));
     usleep(60 * 1000);
-    EXPECT_EQ(0, nr_signals);
+    nr_early = nr_signals;
+    /* The host may have taken the CPU away, which counts as the program's. */
+    EXPECT_EQ(0, nr_early != 0 && now_ns(CLOCK_PROCESS_CPUTIME_ID) - before < 20 * 1000 * 1000);
     use_cpu_ns(60 * 1000 * 1000);
     EXPECT_EQ(1, nr_signals);
     EXPECT_EQ(0, getitimer(ITIMER_PROF, &old));
@@ -254,15 +273,23 @@ TEST(cpu_time_timers_fire)
 
 TEST(cpu_limit_sends_sigxcpu)
 {
+    enum { STEP_NS = 10 * 1000 * 1000 };
     struct rlimit limit = {.rlim_cur = 1, .rlim_max = 10};
+    long long used = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+    long long longest_step = 0;
 
     handle(SIGXCPU);
     EXPECT_EQ(0, setrlimit(RLIMIT_CPU, &limit));
     while (nr_signals == 0) {
-        use_cpu_ns(10 * 1000 * 1000);
+        long long before = used;
+
+        use_cpu_ns(STEP_NS);
+        used = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+        longest_step = used - before > longest_step ? used - before : longest_step;
     }
-    EXPECT_LE(NS_PER_S * 9 / 10, now_ns(CLOCK_PROCESS_CPUTIME_ID));
-    EXPECT_LE(now_ns(CLOCK_PROCESS_CPUTIME_ID), NS_PER_S * 2);
+    EXPECT_LE(NS_PER_S * 9 / 10, used);
+    /* A step is longer than it should be if the host took the CPU away. */
+    EXPECT_LE(used, NS_PER_S + 10 * STEP_NS + longest_step);
 }
 
 /* --- timer_create ----------------------------------------------------------------------------- */
@@ -312,6 +339,7 @@ TEST(timer_overrun_is_counted_while_the_signal_is_blocked)
 {
     struct itimerspec value = {.it_interval = {.tv_nsec = 2 * 1000 * 1000},
                                .it_value = {.tv_nsec = 2 * 1000 * 1000}};
+    siginfo_t info = {0};
     sigset_t set;
     int id;
 
@@ -321,10 +349,13 @@ TEST(timer_overrun_is_counted_while_the_signal_is_blocked)
     ASSERT_EQ(0, create_timer(CLOCK_REALTIME, SIGUSR1, 1, &id));
     EXPECT_EQ(0, syscall(SYS_timer_settime, id, 0, &value, NULL));
     usleep(50 * 1000);
+    EXPECT_EQ(SIGUSR1, sigwaitinfo(&set, &info));
+    EXPECT_LE(5, info.si_overrun);
+    /* Of the signal that was taken last, whatever the timer does since. */
+    EXPECT_EQ(info.si_overrun, syscall(SYS_timer_getoverrun, id));
     value = (struct itimerspec){0};
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
-    EXPECT_LE(1, nr_signals);
-    EXPECT_LE(5, syscall(SYS_timer_getoverrun, id));
+    EXPECT_EQ(0, syscall(SYS_timer_settime, id, 0, &value, NULL));
+    EXPECT_EQ(0, syscall(SYS_timer_getoverrun, id));
     EXPECT_EQ(0, syscall(SYS_timer_delete, id));
 }
 
@@ -345,179 +376,6 @@ TEST(timer_create_errors)
     EXPECT_ERRNO(EINVAL, syscall(SYS_timer_settime, 0, 0, NULL, NULL));
     EXPECT_ERRNO(EINVAL, syscall(SYS_timer_gettime, 12345, &value));
     EXPECT_ERRNO(EINVAL, syscall(SYS_timer_getoverrun, 12345));
-}
-
-/* --- scheduling ------------------------------------------------------------------------------- */
-
-TEST(scheduler_is_read_and_set)
-{
-    struct sched_param param = {.sched_priority = 0};
-
-    EXPECT_EQ(SCHED_OTHER, syscall(SYS_sched_getscheduler, 0));
-    EXPECT_EQ(0, syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &param));
-    EXPECT_EQ(SCHED_BATCH, syscall(SYS_sched_getscheduler, getpid()));
-    EXPECT_EQ(0, syscall(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &param));
-    EXPECT_EQ(SCHED_OTHER | SCHED_RESET_ON_FORK, syscall(SYS_sched_getscheduler, 0));
-    param.sched_priority = 7;
-    EXPECT_EQ(0, syscall(SYS_sched_setscheduler, 0, SCHED_RR, &param));
-    param.sched_priority = 0;
-    EXPECT_EQ(0, syscall(SYS_sched_getparam, 0, &param));
-    EXPECT_EQ(7, param.sched_priority);
-    param.sched_priority = 0;
-    EXPECT_EQ(0, syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &param));
-    EXPECT_EQ(SCHED_IDLE, syscall(SYS_sched_getscheduler, 0));
-}
-
-TEST(scheduler_errors)
-{
-    struct sched_param param = {.sched_priority = 1};
-    struct timespec ts;
-
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, 0, 4, &param));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, 0, -1, &param));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, NULL));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, -1, SCHED_FIFO, &param));
-    EXPECT_ERRNO(ESRCH, syscall(SYS_sched_setscheduler, 999999, SCHED_FIFO, &param));
-    EXPECT_ERRNO(EFAULT, syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, BAD_POINTER));
-    param.sched_priority = 100;
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &param));
-    param.sched_priority = 0;
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &param));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_getscheduler, -1));
-    EXPECT_ERRNO(ESRCH, syscall(SYS_sched_getscheduler, 999999));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_getparam, 0, NULL));
-    EXPECT_ERRNO(EFAULT, syscall(SYS_sched_getparam, 0, BAD_POINTER));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_rr_get_interval, -1, &ts));
-    EXPECT_ERRNO(ESRCH, syscall(SYS_sched_rr_get_interval, 999999, &ts));
-    EXPECT_EQ(99, sched_get_priority_max(SCHED_FIFO));
-    EXPECT_EQ(1, sched_get_priority_min(SCHED_RR));
-    EXPECT_EQ(0, sched_get_priority_max(SCHED_OTHER));
-    EXPECT_ERRNO(EINVAL, sched_get_priority_max(4));
-    EXPECT_ERRNO(EINVAL, sched_get_priority_min(-1));
-}
-
-TEST(scheduler_attributes)
-{
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;
-        uint32_t util_min, util_max;
-        uint64_t later;
-    } attr = {.size = 56, .policy = SCHED_OTHER, .nice = 5};
-
-    EXPECT_EQ(0, syscall(SYS_sched_setattr, 0, &attr, 0));
-    EXPECT_EQ(5, getpriority(PRIO_PROCESS, 0));
-    memset(&attr, 0xff, sizeof(attr));
-    EXPECT_EQ(0, syscall(SYS_sched_getattr, 0, &attr, 56, 0));
-    EXPECT_EQ(56, attr.size);
-    EXPECT_EQ(SCHED_OTHER, attr.policy);
-    EXPECT_EQ(5, attr.nice);
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_getattr, 0, &attr, 47, 0));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_getattr, 0, &attr, 56, 1));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setattr, 0, NULL, 0));
-    EXPECT_ERRNO(EFAULT, syscall(SYS_sched_setattr, 0, BAD_POINTER, 0));
-    attr.size = 40;
-    EXPECT_ERRNO(E2BIG, syscall(SYS_sched_setattr, 0, &attr, 0));
-    EXPECT_EQ(56, attr.size);
-    attr.size = 64;
-    attr.later = 1;
-    EXPECT_ERRNO(E2BIG, syscall(SYS_sched_setattr, 0, &attr, 0));
-}
-
-TEST(affinity_is_read_and_set)
-{
-    uint64_t mask = 0;
-    unsigned cpu = 99, node = 99;
-
-    EXPECT_EQ(8, syscall(SYS_sched_getaffinity, 0, sizeof(mask), &mask));
-    EXPECT_TRUE((mask & 1) != 0);
-    mask = 1;
-    EXPECT_EQ(0, syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask));
-    EXPECT_EQ(0, syscall(SYS_getcpu, &cpu, &node, NULL));
-    EXPECT_EQ(0, cpu);
-    EXPECT_EQ(0, node);
-    mask = 0;
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_sched_getaffinity, 0, 7, &mask));
-    EXPECT_ERRNO(ESRCH, syscall(SYS_sched_getaffinity, 999999, 8, &mask));
-    EXPECT_ERRNO(EFAULT, syscall(SYS_sched_getaffinity, 0, 8, BAD_POINTER));
-    EXPECT_ERRNO(EFAULT, syscall(SYS_sched_setaffinity, 0, 8, BAD_POINTER));
-    EXPECT_ERRNO(EFAULT, syscall(SYS_getcpu, BAD_POINTER, NULL, NULL));
-}
-
-/*
- * A program that only computes keeps its own CPU and no other. Where an emulator serves the CPUs
- * in turn, that takes a kernel that hands on the turn.
- */
-TEST(programs_that_only_compute_let_the_other_cpus_run)
-{
-    enum { CPUS = 3, FAIR = 8 };
-    volatile uint64_t *counts =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    uint64_t most = 0;
-    pid_t pids[CPUS];
-
-    for (int i = 0; i < CPUS; i++) {
-        pids[i] = fork();
-        if (pids[i] == 0) {
-            uint64_t mask = 1ul << i;
-            syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask);
-            for (;;) {
-                counts[i * 8]++;
-            }
-        }
-    }
-    usleep(500000);
-    for (int i = 0; i < CPUS; i++) {
-        most = counts[i * 8] > most ? counts[i * 8] : most;
-    }
-    for (int i = 0; i < CPUS; i++) {
-        EXPECT_LE(most, counts[i * 8] * FAIR);
-        kill(pids[i], SIGKILL);
-        EXPECT_EQ(pids[i], waitpid(pids[i], NULL, 0));
-    }
-}
-
-TEST(nice_values)
-{
-    EXPECT_EQ(20, syscall(SYS_getpriority, PRIO_PROCESS, 0));
-    EXPECT_EQ(0, syscall(SYS_setpriority, PRIO_PROCESS, 0, 100));
-    EXPECT_EQ(1, syscall(SYS_getpriority, PRIO_PROCESS, 0));
-    EXPECT_EQ(0, syscall(SYS_setpriority, PRIO_PROCESS, getpid(), -100));
-    EXPECT_EQ(40, syscall(SYS_getpriority, PRIO_PROCESS, getpid()));
-    EXPECT_EQ(0, setpgid(0, 0));
-    EXPECT_EQ(0, syscall(SYS_setpriority, PRIO_PGRP, 0, 3));
-    EXPECT_EQ(17, syscall(SYS_getpriority, PRIO_PGRP, getpid()));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_getpriority, 3, 0));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_setpriority, -1, 0, 0));
-    EXPECT_ERRNO(ESRCH, syscall(SYS_getpriority, PRIO_PROCESS, 999999));
-    EXPECT_ERRNO(ESRCH, syscall(SYS_setpriority, PRIO_PGRP, 999999, 0));
-}
-
-TEST(without_privilege_nice_only_falls)
-{
-    EXPECT_EQ(0, syscall(SYS_setresuid, 1000, 1000, 1000));
-    EXPECT_EQ(0, syscall(SYS_setpriority, PRIO_PROCESS, 0, 5));
-    EXPECT_ERRNO(EACCES, syscall(SYS_setpriority, PRIO_PROCESS, 0, 4));
-    EXPECT_ERRNO(EPERM, syscall(SYS_setpriority, PRIO_PROCESS, 1, 10));
-    struct sched_param param = {.sched_priority = 1};
-
-    EXPECT_ERRNO(EPERM, syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &param));
-    struct timespec ts = {.tv_sec = 1000};
-
-    EXPECT_ERRNO(EPERM, syscall(SYS_clock_settime, CLOCK_REALTIME, &ts));
-}
-
-TEST(membarrier_orders_and_checks_its_arguments)
-{
-    EXPECT_TRUE((syscall(SYS_membarrier, 0, 0, 0) & 1) != 0);
-    EXPECT_EQ(0, syscall(SYS_membarrier, 1, 0, 0));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_membarrier, 0, 7, 0));
-    EXPECT_ERRNO(EINVAL, syscall(SYS_membarrier, 1 << 20, 0, 0));
 }
 
 /* --- futex arguments -------------------------------------------------------------------------- */

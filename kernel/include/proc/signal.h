@@ -65,17 +65,20 @@ void signal_send_self(int signal);
 /** signal_record_init() - a record that its sender owns. */
 void signal_record_init(struct signal_record *record);
 
+#define SIGNAL_OVERRUN_MAX 0x7fffffff
+
 /**
- * signal_send_record() - send with a record that the sender owns.
+ * signal_send_record() - send a timer's signal with a record that the sender owns.
  * @process: target
  * @thread:  one thread of it, or NULL for any
- * @record:  info filled in; not to be touched while it is linked
+ * @record:  if it still waits from last time, its overrun grows by this expiration and what that
+ *           has missed (timer_getoverrun(2))
+ * @info:    of the signal
  *
  * Context: any, interrupt included; takes sig_lock.
- * Return:  true, or false if the record still waits from last time (an overrun).
  */
-bool signal_send_record(struct process *process, struct thread *thread,
-                        struct signal_record *record);
+void signal_send_record(struct process *process, struct thread *thread,
+                        struct signal_record *record, const struct siginfo *info);
 
 /** signal_record_cancel() - take a record back; its signal is not delivered any more. */
 void signal_record_cancel(struct process *process, struct signal_record *record);

@@ -28,6 +28,7 @@ struct signal_record {
     struct list_node link;        /* [s] in signal_pending.queue; points to itself when it is not */
     struct siginfo info;          /* [s] */
     struct user_account *account; /* [I] charged for it; NULL if the sender owns the record */
+    s32 overrun_taken;            /* [x] a timer's: what its last signal said when it was taken */
 };
 
 /* A thread's part of signal handling. */

@@ -6,9 +6,13 @@
 #include <lib/types.h>
 
 struct process;
+struct thread;
 
 /** kinfo_process() - kinds that tell of one process. Return: bytes, or -errno. */
 MUST_CHECK s64 kinfo_process(struct process *process, u32 kind, u64 buf, u64 len);
+
+/** kinfo_thread() - kinds that tell of one thread. Return: bytes, or -errno. */
+MUST_CHECK s64 kinfo_thread(struct thread *thread, u32 kind, u64 buf, u64 len);
 
 /** kinfo_vmas() - CB_KINFO_VMAS: the VMAs of one process. Return: bytes, or -errno. */
 MUST_CHECK s64 kinfo_vmas(struct process *process, u64 buf, u64 len);

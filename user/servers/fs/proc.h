@@ -48,11 +48,15 @@ extern const struct proc_entry proc_process_entries[];
 extern const struct proc_entry proc_task_entries[];
 extern const struct proc_entry proc_sys_entries[];
 
-/** proc_info() - the snapshot of the key's process. Return: 0 or -ESRCH. */
+/** proc_info() - the snapshot of the key's process or thread. Return: 0 or -ESRCH. */
 int proc_info(const struct proc_key *key, struct cb_proc_info *info);
 
-/** proc_show_reader() - a process that reads about itself is running, not waiting for us. */
-void proc_show_reader(struct cb_proc_info *info, const struct caller *caller);
+/** proc_task_id() - the thread that the key is about: below a process's name its first one. */
+int32_t proc_task_id(const struct proc_key *key);
+
+/** proc_show_reader() - a thread that reads about itself is running, not waiting for us. */
+void proc_show_reader(const struct proc_key *key, struct cb_proc_info *info,
+                      const struct caller *caller);
 
 /** proc_may_inspect() - may the caller look into the process? 0, -EACCES, -ESRCH. */
 int proc_may_inspect(const struct proc_key *key, const struct caller *caller);
@@ -97,6 +101,7 @@ PROC_FILE_FUNCTION(proc_pid_oom_score);
 PROC_FILE_FUNCTION(proc_pid_oom_score_adj);
 PROC_FILE_FUNCTION(proc_pid_stat);
 PROC_FILE_FUNCTION(proc_pid_statm);
+PROC_FILE_FUNCTION(proc_pid_syscall);
 PROC_FILE_FUNCTION(proc_pid_wchan);
 /* proc_status.c */
 PROC_FILE_FUNCTION(proc_pid_status);

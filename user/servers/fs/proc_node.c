@@ -22,13 +22,21 @@ static const struct proc_entry task_entry = {
 
 int proc_info(const struct proc_key *key, struct cb_proc_info *info)
 {
-    return cb_kinfo(CB_KINFO_PROC, key->pid, info, sizeof(*info)) == (long)sizeof(*info) ? 0
+    enum cb_kinfo_kind kind = key->tid != 0 ? CB_KINFO_TASK : CB_KINFO_PROC;
+
+    return cb_kinfo(kind, proc_task_id(key), info, sizeof(*info)) == (long)sizeof(*info) ? 0
                                                                                          : -ESRCH;
 }
 
-void proc_show_reader(struct cb_proc_info *info, const struct caller *caller)
+int32_t proc_task_id(const struct proc_key *key)
 {
-    if (info->pid == caller->pid && info->state != 'Z') {
+    return key->tid != 0 ? key->tid : key->pid;
+}
+
+void proc_show_reader(const struct proc_key *key, struct cb_proc_info *info,
+                      const struct caller *caller)
+{
+    if (proc_task_id(key) == caller->tid && info->state != 'Z') {
         info->state = 'R';
     }
 }

@@ -10,11 +10,6 @@
 
 #define TASK_FLAGS 0x400000u /* randomised addresses, as every process has */
 
-static int32_t shown_id(const struct proc_key *key)
-{
-    return key->tid != 0 ? key->tid : key->pid;
-}
-
 /* A zombie has no memory, and Linux shows the limits of none. */
 static uint64_t resident_limit(const struct cb_proc_info *info)
 {
@@ -54,9 +49,9 @@ int proc_pid_stat(const struct proc_key *key, const struct caller *caller, struc
     if (error != 0) {
         return error;
     }
-    proc_show_reader(&info, caller);
+    proc_show_reader(key, &info, caller);
     bool shows_addresses = proc_may_inspect(key, caller) == 0 && info.state != 'Z';
-    text_printf(text, "%d (%.*s) %c %d %d %d %d %d %u", shown_id(key), CB_COMM_LEN, info.comm,
+    text_printf(text, "%d (%.*s) %c %d %d %d %d %d %u", proc_task_id(key), CB_COMM_LEN, info.comm,
                 (int)info.state, info.ppid, info.pgid, info.sid, info.tty_nr, info.tty_pgid,
                 TASK_FLAGS);
     append_times(text, &info);
@@ -137,6 +132,27 @@ int proc_pid_comm(const struct proc_key *key, const struct caller *caller, struc
         text_printf(text, "%.*s\n", CB_COMM_LEN, info.comm);
     }
     return error;
+}
+
+/* Where a sleeping thread came into the kernel; Linux: proc_pid_syscall() in fs/proc/base.c. */
+int proc_pid_syscall(const struct proc_key *key, const struct caller *caller, struct text *text)
+{
+    struct cb_task_wait wait = {.nr = -1};
+    int error = proc_may_inspect(key, caller);
+
+    if (error != 0) {
+        return error == -EACCES ? -EPERM : error;
+    }
+    if (cb_kinfo(CB_KINFO_TASK_WAIT, proc_task_id(key), &wait, sizeof(wait)) == -EAGAIN) {
+        text_printf(text, "running\n");
+        return 0;
+    }
+    text_printf(text, "%ld", (long)wait.nr);
+    for (int i = 0; wait.nr >= 0 && i < 6; i++) {
+        text_printf(text, " 0x%lx", (unsigned long)wait.args[i]);
+    }
+    text_printf(text, " 0x%lx 0x%lx\n", (unsigned long)wait.sp, (unsigned long)wait.pc);
+    return 0;
 }
 
 int proc_pid_wchan(const struct proc_key *key, const struct caller *caller, struct text *text)

@@ -135,8 +135,8 @@ int proc_pid_status(const struct proc_key *key, const struct caller *caller, str
     if (error != 0) {
         return error;
     }
-    proc_show_reader(&info, caller);
-    append_identity(text, &info, key->tid != 0 ? key->tid : info.pid);
+    proc_show_reader(key, &info, caller);
+    append_identity(text, &info, proc_task_id(key));
     if (info.state != 'Z' && info.state != 'X') {
         append_memory(text, &info);
     }

@@ -59,6 +59,7 @@ const struct proc_entry proc_task_entries[] = {
     FILE_ENTRY("stat", 0444, proc_pid_stat),
     FILE_ENTRY("statm", 0444, proc_pid_statm),
     FILE_ENTRY("status", 0444, proc_pid_status),
+    FILE_ENTRY("syscall", 0400, proc_pid_syscall),
     {0},
 };
 
@@ -85,6 +86,7 @@ const struct proc_entry proc_process_entries[] = {
     FILE_ENTRY("stat", 0444, proc_pid_stat),
     FILE_ENTRY("statm", 0444, proc_pid_statm),
     FILE_ENTRY("status", 0444, proc_pid_status),
+    FILE_ENTRY("syscall", 0400, proc_pid_syscall),
     {.name = "task", .kind = PROC_DIR_TASK, .mode = 0555},
     FILE_ENTRY("wchan", 0444, proc_pid_wchan),
     {0},
