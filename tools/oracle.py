@@ -53,6 +53,13 @@ def verdicts(entry):
             for r in reader.results}
 
 
+def console_of(entry, test):
+    """What a test printed, or the end of all that its program did if the test reported nothing."""
+    reader, _, lines = entry
+    printed = {r.name: r.console for r in reader.results}
+    return printed.get(test, lines)[-12:]
+
+
 def compare(report, names, here, there, allowed):
     empty = (user_suites.Reader(), None, ["never started"])
     for name in names:
@@ -68,7 +75,7 @@ def compare(report, names, here, there, allowed):
                 suite.skipped += 1
             else:
                 suite.fail(test, [f"Cowbell: {pair[0]}, Linux: {pair[1]}"],
-                           [*ours[2][-12:], "--- Linux:", *linux[2][-12:]],
+                           [*console_of(ours, test), "--- Linux:", *console_of(linux, test)],
                            f"make oracle T='{name}'")
         if ours[1] != linux[1] or not linux_tests:
             suite.fail(name, [f"exit status: Cowbell {ours[1]}, Linux {linux[1]}; "

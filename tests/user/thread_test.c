@@ -3,12 +3,14 @@
  */
 #define _GNU_SOURCE
 #define UTEST_SUITE "thread"
+#include "await.h"
 #include "utest.h"
 
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -184,9 +186,12 @@ TEST(futex_wake_wakes_all_that_wait)
     EXPECT_EQ(NR_THREADS, nr_through);
 }
 
+static atomic_int waiting_tids[4];
+
 static void *wait_once(void *argument)
 {
-    return (void *)futex(argument, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    *(atomic_int *)argument = (int)syscall(SYS_gettid);
+    return (void *)futex(&gate, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }
 
 TEST(futex_requeue_moves_waiters)
@@ -195,9 +200,12 @@ TEST(futex_requeue_moves_waiters)
     long woken = 0, moved;
 
     for (int i = 0; i < 4; i++) {
-        ASSERT_EQ(0, pthread_create(&threads[i], NULL, wait_once, (void *)&gate));
+        ASSERT_EQ(0, pthread_create(&threads[i], NULL, wait_once, &waiting_tids[i]));
+        while (waiting_tids[i] == 0) {
+            sched_yield();
+        }
+        EXPECT_EQ(0, await_call(getpid(), waiting_tids[i], SYS_futex));
     }
-    usleep(20000);
     EXPECT_ERRNO(EAGAIN, syscall(SYS_futex, &gate, FUTEX_CMP_REQUEUE_PRIVATE, 1, 100L, &gate2, 9));
     moved = syscall(SYS_futex, &gate, FUTEX_CMP_REQUEUE_PRIVATE, 1, 100L, &gate2, 0);
     EXPECT_EQ(4, moved);

@@ -232,7 +232,7 @@ TEST(one_that_answers_what_nobody_asked_wakes_nobody_else)
 /* --- one that closes in a signal handler ------------------------------------------------------ */
 
 static int fd_to_close;
-static atomic_int has_read;
+static atomic_int pager_tid;
 
 static void close_it(int signal)
 {
@@ -247,7 +247,7 @@ static void *answer_until_closed(void *argument)
     (void)argument;
     /* The first message is read and not answered; the second does not come. */
     EXPECT_EQ(UFFD_EVENT_PAGEFAULT, uffd_read(fd_to_close, &message));
-    has_read = 1;
+    pager_tid = (int)syscall(SYS_gettid);
     EXPECT_TRUE(uffd_read(fd_to_close, &message) < 0);
     return NULL;
 }
@@ -263,13 +263,13 @@ static void closed_by_the_pager(int flags)
     sigaction(SIGUSR1, &action, NULL);
     fd_to_close = uffd_open(0, 0);
     EXPECT_EQ(0, uffd_register(fd_to_close, p, 1, MISSING));
-    has_read = 0;
+    pager_tid = 0;
     pthread_create(&pager, NULL, answer_until_closed, NULL);
     toucher_start(&toucher, p, TOUCH_WRITE, 5);
-    while (!has_read) {
+    while (pager_tid == 0) {
         sched_yield();
     }
-    give_way();
+    EXPECT_EQ(0, await_call(getpid(), pager_tid, SYS_read));
     pthread_kill(pager, SIGUSR1);
     pthread_join(pager, NULL);
     toucher_join(&toucher);

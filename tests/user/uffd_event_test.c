@@ -413,12 +413,7 @@ TEST(faults_are_read_before_events)
     start(&d, DEED_DROP, p, 1);
     EXPECT_EQ(0, uffd_wait(fd));
     toucher_start(&t, p + PAGE, TOUCH_READ, 0);
-    while (t.tid == 0) {
-        sched_yield();
-    }
-    for (int seen = 0; seen < 100; seen++) {
-        sched_yield();
-    }
+    uffd_await_pending(fd, 1);
     EXPECT_EQ(UFFD_EVENT_PAGEFAULT, uffd_read(fd, &message));
     EXPECT_EQ(UFFD_EVENT_REMOVE, uffd_read(fd, &message));
     EXPECT_EQ(0, finish(&d));

@@ -254,32 +254,6 @@ TEST(waking_without_a_page_makes_the_thread_ask_again)
     toucher_join(&t);
 }
 
-/* The state letter of a thread of this process, as /proc tells it. */
-static char state_of(int tid)
-{
-    char path[64];
-    char text[256] = "";
-    char *end;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-    fd = open(path, O_RDONLY);
-    read(fd, text, sizeof(text) - 1);
-    close(fd);
-    end = strrchr(text, ')');
-    return end != NULL ? end[2] : '?';
-}
-
-/* A thread is told of before it sleeps. Where /proc does not tell, as often as is enough for it to
- * get there. */
-static void wait_until_it_sleeps(struct toucher *t)
-{
-    for (int i = 0, seen = 0; i < 40 && seen < 3; i++) {
-        seen = state_of(t->tid) == 'R' ? 0 : seen + 1;
-        sched_yield();
-    }
-}
-
 TEST(dontwake_fills_and_leaves_the_thread_waiting)
 {
     for (int way = 0; way < 3; way++) {
@@ -293,7 +267,7 @@ TEST(dontwake_fills_and_leaves_the_thread_waiting)
         }
         toucher_start(&t, r.p, TOUCH_READ, 0);
         EXPECT_EQ(r.p, uffd_next_page(fd, NULL));
-        wait_until_it_sleeps(&t);
+        EXPECT_EQ(0, toucher_await_sleep(&t));
         if (way == 0) {
             EXPECT_EQ(0, uffd_copy(fd, r.p, filled_page(1), 1, UFFDIO_COPY_MODE_DONTWAKE));
         } else if (way == 1) {
@@ -323,7 +297,7 @@ TEST(unprotecting_with_dontwake_leaves_the_thread_waiting)
     EXPECT_EQ(0, uffd_protect(fd, p, 1));
     toucher_start(&t, p, TOUCH_WRITE, 2);
     EXPECT_EQ(p, uffd_next_page(fd, NULL));
-    wait_until_it_sleeps(&t);
+    EXPECT_EQ(0, toucher_await_sleep(&t));
     EXPECT_EQ(0, uffd_wp(fd, p, 1, UFFDIO_WRITEPROTECT_MODE_DONTWAKE));
     give_way();
     EXPECT_EQ(0, t.is_through);
@@ -343,7 +317,7 @@ TEST(waking_reaches_exactly_its_range)
     for (int i = 0; i < NR; i++) {
         toucher_start(&t[i], p + i * PAGE, TOUCH_READ, 0);
         EXPECT_EQ(p + i * PAGE, uffd_next_page(fd, NULL));
-        wait_until_it_sleeps(&t[i]);
+        EXPECT_EQ(0, toucher_await_sleep(&t[i]));
     }
     EXPECT_EQ(0, uffd_zeropage(fd, p, NR, UFFDIO_ZEROPAGE_MODE_DONTWAKE));
     EXPECT_EQ(0, uffd_wake(fd, p + PAGE, 1));

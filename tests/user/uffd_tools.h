@@ -5,6 +5,7 @@
 #ifndef COWBELL_TESTS_UFFD_TOOLS_H
 #define COWBELL_TESTS_UFFD_TOOLS_H
 
+#include "await.h"
 #include "uffd.h"
 
 #include <fcntl.h>
@@ -164,6 +165,27 @@ static inline void toucher_start(struct toucher *t, void *address, enum touch to
 static inline void toucher_join(struct toucher *t)
 {
     pthread_join(t->thread, NULL);
+}
+
+/** toucher_await_sleep() - until the thread sleeps in its fault, which has been told of. */
+static inline int toucher_await_sleep(const struct toucher *t)
+{
+    return await_call(getpid(), t->tid, AWAIT_FAULT);
+}
+
+/** uffd_await_pending() - until so many faults wait that nobody has read. */
+static inline void uffd_await_pending(int fd, int nr)
+{
+    char path[64];
+    char text[256];
+    const char *pending;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    do {
+        sched_yield();
+        read_small_file(path, text, sizeof(text));
+        pending = strstr(text, "pending:");
+    } while (pending == NULL || atoi(pending + strlen("pending:")) < nr);
 }
 
 /** give_way() - let every other thread come as far as it can come now. */

@@ -40,7 +40,8 @@ awk 'BEGIN { for (i = 0; i < 5; i++) printf "%d^2=%d%s", i, i * i, i < 4 ? ", " 
 awk '{ count[length($0) % 3]++ } END { for (i = 0; i < 3; i++) print i, count[i] }' numbers
 awk 'BEGIN { print toupper("abc"), substr("hello", 2, 3), index("hello", "l"), 7 % 3, 2 ** 10 }'
 awk '/quick/,/lazy/ { print NR ": " $0 }' poem
-awk 'BEGIN { while (("echo from command" | getline line) > 0) print line }'
+# Closed first: what awk prints while its command ends is lost now and then, on Linux too.
+awk 'BEGIN { c = "echo from command"; while ((c | getline line) > 0) all = all line; close(c); print all }'
 echo '-- sort and uniq'
 sort poem
 sort -r numbers | head -3
