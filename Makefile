@@ -15,6 +15,8 @@ DEBUG    ?= 0
 V        ?= 0
 SANITIZE ?=
 T        ?= *
+STARVE   ?= 0
+export STARVE
 
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' $(1) $(2))
@@ -85,6 +87,7 @@ help:
 #:
 #: Variables: SMP=2  MEM=512M  ACCEL=tcg|kvm  O=build  V=1 (show commands)  DEBUG=1 (checks on)
 #:            SANITIZE=kasan,ubsan  CROSS_COMPILE=x86_64-elf-  APPEND='kernel options'
+#:            STARVE=1 (virtual CPUs stop now and then, to find tests that depend on time)
 
 clean:
 	$(Q)rm -rf $(O)

@@ -6,6 +6,8 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+from . import starve
+
 EXIT_OK = 33          # isa-debug-exit turns the kernel's code 16 into (16 << 1) | 1
 EXIT_FAILED = 35
 OVMF = "/usr/share/ovmf/OVMF.fd"
@@ -66,6 +68,8 @@ class Machine:
                 if self.nvdimm_file else "memory-backend-ram"
             words += ["-object", f"{backend},id=nvdimm0,size={self.nvdimm}",
                       "-device", "nvdimm,memdev=nvdimm0"]
+        if starve.is_wanted(self):
+            words += starve.NAMED_THREADS
         return words + self.extra
 
 
@@ -81,6 +85,7 @@ class Guest:
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
         self.text = ""          # everything printed so far, carriage returns removed
         self.is_open = True
+        self.starver = starve.Starver(self.process.pid) if starve.is_wanted(machine) else None
 
     def _pump(self, seconds):
         """Wait up to `seconds` for output; False at the end of the guest."""
@@ -142,6 +147,8 @@ class Guest:
         return self.process.wait(10)
 
     def close(self):
+        if self.starver:
+            self.starver.stop()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
