@@ -49,21 +49,20 @@ static void start_waiters(struct crew *crew, struct waiter *waiters, u32 nr_wait
     }
 }
 
+/* How many are through, once it is as many as @wanted. */
 static u32 count_done(const struct waiter *waiters, u32 nr_waiters, u32 wanted)
 {
-    u32 nr_done = 0;
+    for (;;) {
+        u32 nr_done = 0;
 
-    for (u32 tries = 0; tries < 50; tries++) {
-        nr_done = 0;
         for (u32 i = 0; i < nr_waiters; i++) {
             nr_done += __atomic_load_n(&waiters[i].is_done, __ATOMIC_ACQUIRE);
         }
         if (nr_done >= wanted) {
-            break;
+            return nr_done;
         }
         test_sleep_ns(200 * NSEC_PER_USEC);
     }
-    return nr_done;
 }
 
 TEST(futex, wait_with_another_value_returns_at_once)

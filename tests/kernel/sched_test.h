@@ -60,8 +60,7 @@ static inline void test_sleep_ns(u64 ns)
  */
 static inline void test_wait_asleep(const struct thread *thread)
 {
-    while ((READ_ONCE(thread->state) & (THREAD_STATE_ASLEEP | THREAD_DEAD)) == 0 ||
-           READ_ONCE(thread->sched.is_current)) {
+    while (!thread_is_asleep(thread) && !thread_is_finished(thread)) {
         test_sleep_ns(20 * NSEC_PER_USEC);
     }
 }
