@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #define UTEST_SUITE "cow"
+#include "pagemap.h"
 #include "utest.h"
 
 #include <fcntl.h>
@@ -12,13 +13,9 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#define PAGE          4096ul
-#define RW            (PROT_READ | PROT_WRITE)
-#define ANON          (MAP_PRIVATE | MAP_ANONYMOUS)
-#define PM_FRAME      ((1ull << 55) - 1)
-#define PM_SOFT_DIRTY (1ull << 55)
-#define PM_FILE       (1ull << 61)
-#define PM_PRESENT    (1ull << 63)
+#define PAGE 4096ul
+#define RW   (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static char *map_anon(size_t nr_pages)
 {

@@ -7,27 +7,12 @@
 #include "utest.h"
 #include "dax.h"
 #include "gup_device.h"
+#include "pagemap.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
-
-#define PM_FRAME(word) ((word) & ((1ull << 55) - 1))
-#define PM_PRESENT     (1ull << 63)
-#define PM_FILE        (1ull << 61)
-#define PM_EXCLUSIVE   (1ull << 56)
-#define PM_SOFT_DIRTY  (1ull << 55)
-
-static uint64_t pagemap_word(const char *p)
-{
-    int fd = open("/proc/self/pagemap", O_RDONLY);
-    uint64_t word = 0;
-
-    EXPECT_EQ(sizeof(word), pread(fd, &word, sizeof(word), (off_t)((uintptr_t)p / PAGE * 8)));
-    close(fd);
-    return word;
-}
 
 /* A field of the VMA's part of smaps, in KiB; -1 if there is none. */
 static long smaps_field(const char *p, const char *name)
@@ -72,17 +57,17 @@ TEST(pagemap_tells_one_frame_for_all_who_share_it)
     first[0] = 'x';
     EXPECT_EQ('x', second[0]);
     EXPECT_EQ('x', copy[0]);
-    word = pagemap_word(first);
+    word = pagemap_entry(first);
     EXPECT_TRUE(word & PM_PRESENT);
     EXPECT_TRUE(word & PM_FILE);
     EXPECT_FALSE(word & PM_EXCLUSIVE);
-    EXPECT_NE(0, PM_FRAME(word));
-    EXPECT_EQ(PM_FRAME(word), PM_FRAME(pagemap_word(second)));
-    EXPECT_EQ(PM_FRAME(word), PM_FRAME(pagemap_word(copy)));
+    EXPECT_NE(0, word & PM_FRAME);
+    EXPECT_EQ(word & PM_FRAME, pagemap_entry(second) & PM_FRAME);
+    EXPECT_EQ(word & PM_FRAME, pagemap_entry(copy) & PM_FRAME);
     copy[0] = 'y';
-    EXPECT_NE(PM_FRAME(word), PM_FRAME(pagemap_word(copy)));
-    EXPECT_FALSE(pagemap_word(copy) & PM_FILE);
-    EXPECT_TRUE(pagemap_word(copy) & PM_EXCLUSIVE);
+    EXPECT_NE(word & PM_FRAME, pagemap_entry(copy) & PM_FRAME);
+    EXPECT_FALSE(pagemap_entry(copy) & PM_FILE);
+    EXPECT_TRUE(pagemap_entry(copy) & PM_EXCLUSIVE);
     unlink(DIR "/frames");
 }
 
@@ -95,7 +80,7 @@ TEST(pagemap_tells_the_frame_that_the_device_has)
     ASSERT_TRUE(first != NULL);
     first[0] = 1;
     first[PAGE] = 1;
-    EXPECT_EQ(PM_FRAME(pagemap_word(first)) + 1, PM_FRAME(pagemap_word(first + PAGE)));
+    EXPECT_EQ((pagemap_entry(first) & PM_FRAME) + 1, pagemap_entry(first + PAGE) & PM_FRAME);
 }
 
 TEST(soft_dirty_is_told_of_writes)
@@ -107,11 +92,11 @@ TEST(soft_dirty_is_told_of_writes)
     ASSERT_TRUE(p != NULL && clear >= 0);
     p[0] = 'x';
     EXPECT_EQ(1, write(clear, "4", 1));
-    EXPECT_FALSE(pagemap_word(p) & PM_SOFT_DIRTY);
+    EXPECT_FALSE(pagemap_entry(p) & PM_SOFT_DIRTY);
     EXPECT_EQ('x', p[0]);
-    EXPECT_FALSE(pagemap_word(p) & PM_SOFT_DIRTY);
+    EXPECT_FALSE(pagemap_entry(p) & PM_SOFT_DIRTY);
     p[0] = 'y';
-    EXPECT_TRUE(pagemap_word(p) & PM_SOFT_DIRTY);
+    EXPECT_TRUE(pagemap_entry(p) & PM_SOFT_DIRTY);
     unlink(DIR "/soft");
 }
 
@@ -263,14 +248,14 @@ TEST(populating_and_locking_bring_frames_in)
     char *copy = map(fd, 3, MAP_PRIVATE);
 
     ASSERT_TRUE(p != NULL && copy != NULL);
-    EXPECT_FALSE(pagemap_word(p) & PM_PRESENT);
+    EXPECT_FALSE(pagemap_entry(p) & PM_PRESENT);
     EXPECT_EQ(0, madvise(p, 3 * PAGE, MADV_POPULATE_READ));
-    EXPECT_TRUE(pagemap_word(p + 2 * PAGE) & PM_PRESENT);
+    EXPECT_TRUE(pagemap_entry(p + 2 * PAGE) & PM_PRESENT);
     EXPECT_EQ(0, madvise(copy, PAGE, MADV_POPULATE_WRITE));
-    EXPECT_FALSE(pagemap_word(copy) & PM_FILE);
+    EXPECT_FALSE(pagemap_entry(copy) & PM_FILE);
     EXPECT_EQ('a', copy[0]);
     EXPECT_EQ(0, mlock(copy + PAGE, PAGE));
-    EXPECT_TRUE(pagemap_word(copy + PAGE) & PM_PRESENT);
+    EXPECT_TRUE(pagemap_entry(copy + PAGE) & PM_PRESENT);
     EXPECT_EQ(0, munlock(copy + PAGE, PAGE));
     EXPECT_EQ('b', copy[PAGE]);
     unlink(DIR "/populated");
@@ -286,11 +271,11 @@ TEST(moved_mappings_keep_frames_and_copies)
     ASSERT_TRUE(p != NULL && copy != NULL);
     p[0] = 'x';
     copy[0] = 'y';
-    word = pagemap_word(p);
+    word = pagemap_entry(p);
     p = mremap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)0x50000000);
     copy = mremap(copy, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)0x60000000);
     ASSERT_TRUE(p != MAP_FAILED && copy != MAP_FAILED);
-    EXPECT_EQ(PM_FRAME(word), PM_FRAME(pagemap_word(p)));
+    EXPECT_EQ(word & PM_FRAME, pagemap_entry(p) & PM_FRAME);
     EXPECT_EQ('x', p[0]);
     EXPECT_EQ('y', copy[0]);
     EXPECT_EQ('b', copy[PAGE]);
@@ -345,12 +330,12 @@ TEST(short_pins_take_frames_and_long_ones_are_refused)
     pin_once(p, PIN_FAST_BENCHMARK, FOLL_WRITE, 2 * PAGE);
     pin_once(p, PIN_BASIC_TEST, 0, 2 * PAGE);
     pin_once(p, GUP_BASIC_TEST, FOLL_WRITE, 2 * PAGE);
-    word = pagemap_word(p);
+    word = pagemap_entry(p);
     /* A short read pin of the private mapping leaves the frame there, a write pin copies it. */
     pin_once(copy, PIN_BASIC_TEST, 0, 2 * PAGE);
-    EXPECT_EQ(PM_FRAME(word), PM_FRAME(pagemap_word(copy)));
+    EXPECT_EQ(word & PM_FRAME, pagemap_entry(copy) & PM_FRAME);
     pin_once(copy, PIN_BASIC_TEST, FOLL_WRITE, 2 * PAGE);
-    EXPECT_NE(PM_FRAME(word), PM_FRAME(pagemap_word(copy)));
+    EXPECT_NE(word & PM_FRAME, pagemap_entry(copy) & PM_FRAME);
     EXPECT_TRUE(is_all(copy, 'a', PAGE) && is_all(copy + PAGE, 'b', PAGE));
     pin_once(p, PIN_LONGTERM_BENCHMARK, 0, 0);
     unlink(DIR "/short");

@@ -6,6 +6,7 @@
 #define COWBELL_TESTS_FUZZ_HOOKS_H
 
 #include "fuzz_fault.h"
+#include "pagemap.h"
 #include "pagemap_scan.h"
 #include "uffd.h"
 
@@ -13,9 +14,6 @@
 /* A page table ends in the middle of the arena, and so does a directory of them. */
 #define ARENA     ((char *)(0x100040000000ul - 128 * PAGE))
 #define ARENA_END (ARENA + ARENA_PAGES * PAGE)
-
-#define PM_SOFT_DIRTY (1ull << 55)
-#define PM_PRESENT    (1ull << 63)
 
 enum { BUFFER_MAX = 64 * 4096, SCAN_REGIONS_MAX = 64 };
 

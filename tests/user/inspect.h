@@ -2,6 +2,8 @@
 #ifndef COWBELL_TESTS_INSPECT_H
 #define COWBELL_TESTS_INSPECT_H
 
+#include "pagemap.h"
+
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,12 +13,6 @@
 #define PAGE ((size_t)4096)
 #define RW   (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-
-#define PM_SOFT_DIRTY (1ull << 55)
-#define PM_EXCLUSIVE  (1ull << 56)
-#define PM_FILE       (1ull << 61)
-#define PM_PRESENT    (1ull << 63)
-#define PM_FRAME      ((1ull << 55) - 1)
 
 #define IS_WRITTEN    (1u << 1)
 #define IS_FILE       (1u << 2)
@@ -65,21 +61,9 @@ static inline char *map_alone(size_t nr_pages, int prot)
     return mmap(room + PAGE, nr_pages * PAGE, prot, ANON | MAP_FIXED, -1, 0);
 }
 
-static inline uint64_t word_at(const void *address)
-{
-    static int fd = -1;
-    uint64_t word = 0;
-
-    if (fd < 0) {
-        fd = open("/proc/self/pagemap", O_RDONLY);
-    }
-    pread(fd, &word, sizeof(word), (off_t)((uintptr_t)address / PAGE * sizeof(word)));
-    return word;
-}
-
 static inline int is_soft_dirty(const void *address)
 {
-    return (word_at(address) & PM_SOFT_DIRTY) != 0;
+    return (pagemap_entry(address) & PM_SOFT_DIRTY) != 0;
 }
 
 static inline void clear_refs(const char *request)

@@ -277,15 +277,15 @@ TEST(pagemap_tells_what_is_mapped)
     byte = p[PAGE];
     (void)byte;
     file[0] = 1;
-    EXPECT_EQ(PM_PRESENT | PM_EXCLUSIVE | PM_SOFT_DIRTY, word_at(p) & ~PM_FRAME);
-    EXPECT_EQ(PM_PRESENT | PM_SOFT_DIRTY, word_at(p + PAGE) & ~PM_FRAME);
-    EXPECT_EQ(PM_SOFT_DIRTY, word_at(p + 2 * PAGE));
-    EXPECT_EQ(PM_PRESENT | PM_EXCLUSIVE | PM_FILE | PM_SOFT_DIRTY, word_at(file) & ~PM_FRAME);
-    EXPECT_TRUE((word_at(p) & PM_FRAME) != 0);
+    EXPECT_EQ(PM_PRESENT | PM_EXCLUSIVE | PM_SOFT_DIRTY, pagemap_entry(p) & ~PM_FRAME);
+    EXPECT_EQ(PM_PRESENT | PM_SOFT_DIRTY, pagemap_entry(p + PAGE) & ~PM_FRAME);
+    EXPECT_EQ(PM_SOFT_DIRTY, pagemap_entry(p + 2 * PAGE));
+    EXPECT_EQ(PM_PRESENT | PM_EXCLUSIVE | PM_FILE | PM_SOFT_DIRTY, pagemap_entry(file) & ~PM_FRAME);
+    EXPECT_TRUE((pagemap_entry(p) & PM_FRAME) != 0);
     EXPECT_EQ(0, munmap(p + 3 * PAGE, PAGE));
-    EXPECT_EQ(0, word_at(p + 3 * PAGE));
+    EXPECT_EQ(0, pagemap_entry(p + 3 * PAGE));
     EXPECT_EQ(0, mprotect(p, PAGE, PROT_NONE));
-    EXPECT_EQ(PM_PRESENT | PM_EXCLUSIVE | PM_SOFT_DIRTY, word_at(p) & ~PM_FRAME);
+    EXPECT_EQ(PM_PRESENT | PM_EXCLUSIVE | PM_SOFT_DIRTY, pagemap_entry(p) & ~PM_FRAME);
 }
 
 TEST(pagemap_hides_frames_from_others)
@@ -424,14 +424,14 @@ TEST(frames_tell_their_kind_and_count)
     first[0] = 1;
     byte = second[0];
     (void)byte;
-    EXPECT_EQ(8, pread(flags_fd, &flags, 8, (off_t)((word_at(p) & PM_FRAME) * 8)));
-    EXPECT_EQ(8, pread(count_fd, &count, 8, (off_t)((word_at(p) & PM_FRAME) * 8)));
+    EXPECT_EQ(8, pread(flags_fd, &flags, 8, (off_t)((pagemap_entry(p) & PM_FRAME) * 8)));
+    EXPECT_EQ(8, pread(count_fd, &count, 8, (off_t)((pagemap_entry(p) & PM_FRAME) * 8)));
     EXPECT_EQ(1 << 12 | 1 << 11, flags & (1 << 12 | 1 << 11)); /* ANON, MMAP */
     EXPECT_EQ(1, count);
-    EXPECT_EQ(8, pread(flags_fd, &flags, 8, (off_t)((word_at(p + PAGE) & PM_FRAME) * 8)));
+    EXPECT_EQ(8, pread(flags_fd, &flags, 8, (off_t)((pagemap_entry(p + PAGE) & PM_FRAME) * 8)));
     EXPECT_EQ(1 << 24, flags & (1 << 24)); /* ZERO_PAGE */
-    EXPECT_EQ(8, pread(flags_fd, &flags, 8, (off_t)((word_at(first) & PM_FRAME) * 8)));
-    EXPECT_EQ(8, pread(count_fd, &count, 8, (off_t)((word_at(first) & PM_FRAME) * 8)));
+    EXPECT_EQ(8, pread(flags_fd, &flags, 8, (off_t)((pagemap_entry(first) & PM_FRAME) * 8)));
+    EXPECT_EQ(8, pread(count_fd, &count, 8, (off_t)((pagemap_entry(first) & PM_FRAME) * 8)));
     EXPECT_EQ(1 << 11 | 1 << 4, flags & (1 << 12 | 1 << 11 | 1 << 4)); /* MMAP, DIRTY */
     EXPECT_EQ(2, count);
     EXPECT_ERRNO(EINVAL, pread(flags_fd, &flags, 7, 0));

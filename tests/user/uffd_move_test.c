@@ -33,13 +33,13 @@ TEST(pages_change_their_place)
 
     place(MISSING);
     for (int i = 0; i < NR; i++) {
-        frames[i] = pagemap_entry(from + i * PAGE) & ((1ull << 55) - 1);
+        frames[i] = pagemap_entry(from + i * PAGE) & PM_FRAME;
     }
     EXPECT_EQ(0, uffd_move(fd, to, from, NR, 0));
     EXPECT_EQ(NR * PAGE, uffd_done);
     for (int i = 0; i < NR; i++) {
         EXPECT_TRUE(page_is(to + i * PAGE, (uint64_t)i));
-        EXPECT_EQ(frames[i], pagemap_entry(to + i * PAGE) & ((1ull << 55) - 1));
+        EXPECT_EQ(frames[i], pagemap_entry(to + i * PAGE) & PM_FRAME);
         EXPECT_FALSE(page_is_present(from + i * PAGE));
         EXPECT_BYTES(zeros, from + i * PAGE, PAGE);
     }

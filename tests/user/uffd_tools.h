@@ -6,6 +6,7 @@
 #define COWBELL_TESTS_UFFD_TOOLS_H
 
 #include "await.h"
+#include "pagemap.h"
 #include "uffd.h"
 
 #include <fcntl.h>
@@ -94,31 +95,14 @@ static inline void *filled_page(uint64_t seed)
     return page;
 }
 
-/** pagemap_entry() - this address's word of /proc/self/pagemap. */
-static inline uint64_t pagemap_entry(const void *p)
-{
-    uint64_t entry = 0;
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-    if (pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)p / PAGE * sizeof(entry))) !=
-        (ssize_t)sizeof(entry)) {
-        entry = 0;
-    }
-    close(fd);
-    return entry;
-}
-
-#define ENTRY_UFFD_WP (1ull << 57)
-#define ENTRY_PRESENT (1ull << 63)
-
 static inline int page_is_protected(const void *p)
 {
-    return (pagemap_entry(p) & ENTRY_UFFD_WP) != 0;
+    return (pagemap_entry(p) & PM_UFFD_WP) != 0;
 }
 
 static inline int page_is_present(const void *p)
 {
-    return (pagemap_entry(p) & ENTRY_PRESENT) != 0;
+    return (pagemap_entry(p) & PM_PRESENT) != 0;
 }
 
 /* ------------------------------------------------------------------------------------------------

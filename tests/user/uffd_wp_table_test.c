@@ -71,10 +71,10 @@ static char state_of(const char *p)
 {
     uint64_t entry = pagemap_entry(p);
 
-    if (entry & ENTRY_PRESENT) {
-        return entry & ENTRY_UFFD_WP ? 'w' : 'p';
+    if (entry & PM_PRESENT) {
+        return entry & PM_UFFD_WP ? 'w' : 'p';
     }
-    if (entry & ENTRY_UFFD_WP) {
+    if (entry & PM_UFFD_WP) {
         return 'm';
     }
     return access_page((char *)p, TOUCH_READ) == REFUSED && signal_code == BUS_MCEERR_AR ? 'x'
