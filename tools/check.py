@@ -60,6 +60,12 @@ def main():
             and args.icount in (None, int(icount))
 
     chosen = [c for c in CONFIGURATIONS if is_chosen(c)]
+    machines = CONFIGURATIONS + [SANITIZED] * runs("kernel")
+    if not any(map(is_chosen, machines)):
+        print("check: no suite runs in such a machine; CHECK_SMP, CHECK_MEM and CHECK_ICOUNT choose from:")
+        for smp, mem, icount in machines:
+            print(f"    CHECK_SMP={smp} CHECK_MEM={mem} CHECK_ICOUNT={int(icount)}")
+        return 1
     if runs("host"):
         host_suites.run_tests(report, [p for p in args.host if wants("host." + os.path.basename(p))])
     if runs("fuzz"):

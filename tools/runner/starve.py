@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 
-SHORTEST_S, LONGEST_S = 0.002, 0.6
+SHORTEST_S, LONGEST_S = 0.002, 0.3
 HOG = "while True: pass"
 NAMED_THREADS = ["-name", "guest,debug-threads=on"]
 VCPU = re.compile(r"^CPU \d+/")
