@@ -20,6 +20,8 @@ CONFIGURATIONS = [(1, "64M", True), (4, "64M", True), (1, "512M", True), (4, "51
                   (4, "512M", False)]
 # One more for the kernel's suites: every access and operation checked by sanitizers.
 SANITIZED = (2, "512M", True)
+# The kinds that run in these machines.
+CONFIGURED = {"kernel", "user", "scripts"}
 FUZZ_INPUTS = 40000
 
 
@@ -60,8 +62,9 @@ def main():
             and args.icount in (None, int(icount))
 
     chosen = [c for c in CONFIGURATIONS if is_chosen(c)]
-    machines = CONFIGURATIONS + [SANITIZED] * runs("kernel")
-    if not any(map(is_chosen, machines)):
+    machines = [*CONFIGURATIONS, *([SANITIZED] if runs("kernel") else [])]
+    # The other kinds have machines of their own.
+    if args.only and set(args.only) <= CONFIGURED and not any(map(is_chosen, machines)):
         print("check: no suite runs in such a machine; CHECK_SMP, CHECK_MEM and CHECK_ICOUNT choose from:")
         for smp, mem, icount in machines:
             print(f"    CHECK_SMP={smp} CHECK_MEM={mem} CHECK_ICOUNT={int(icount)}")

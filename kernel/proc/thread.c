@@ -59,7 +59,8 @@ int thread_alloc(struct thread **out)
     void *stack = vmap_alloc_stack();
 
     if (stack == NULL) {
-        goto out_free_thread;
+        kmem_cache_free(thread_cache, thread);
+        return -ENOMEM;
     }
     thread->arch.kernel_stack_base = (u64)stack;
     thread->arch.kernel_stack_top = (u64)stack + KSTACK_SIZE;
@@ -68,10 +69,6 @@ int thread_alloc(struct thread **out)
     spin_unlock_irqrestore(&all_threads_lock, flags);
     *out = thread;
     return 0;
-
-out_free_thread:
-    kmem_cache_free(thread_cache, thread);
-    return -ENOMEM;
 }
 
 static void thread_free(struct thread *thread)

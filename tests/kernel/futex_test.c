@@ -49,16 +49,18 @@ static void start_waiters(struct crew *crew, struct waiter *waiters, u32 nr_wait
     }
 }
 
-/* How many are through, once it is as many as @wanted. */
+/* How many are through, once it is as many as @wanted, or does not become so. */
 static u32 count_done(const struct waiter *waiters, u32 nr_waiters, u32 wanted)
 {
+    u64 limit = deadline_after(ktest_patience_ns(NSEC_PER_SEC));
+
     for (;;) {
         u32 nr_done = 0;
 
         for (u32 i = 0; i < nr_waiters; i++) {
             nr_done += __atomic_load_n(&waiters[i].is_done, __ATOMIC_ACQUIRE);
         }
-        if (nr_done >= wanted) {
+        if (nr_done >= wanted || clock_monotonic_ns() >= limit) {
             return nr_done;
         }
         test_sleep_ns(200 * NSEC_PER_USEC);

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,15 @@ static inline int await_call(pid_t pid, pid_t tid, long nr)
         }
         sched_yield();
     }
+}
+
+/** await_thread() - the same for a thread of this process that stores its id, 0 before, in @tid. */
+static inline int await_thread(const atomic_int *tid, long nr)
+{
+    while (*tid == 0) {
+        sched_yield();
+    }
+    return await_call(getpid(), *tid, nr);
 }
 
 #endif

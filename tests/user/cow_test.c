@@ -43,19 +43,9 @@ static int open_proc(pid_t pid, const char *name, int flags)
     return open(path, flags);
 }
 
-static uint64_t word_of(pid_t pid, const char *p)
-{
-    int fd = open_proc(pid, "pagemap", O_RDONLY);
-    uint64_t word = 0;
-
-    EXPECT_EQ(sizeof(word), pread(fd, &word, sizeof(word), (off_t)((uintptr_t)p / PAGE * 8)));
-    close(fd);
-    return word;
-}
-
 static uint64_t frame_of(pid_t pid, const char *p)
 {
-    uint64_t word = word_of(pid, p);
+    uint64_t word = pagemap_entry_of(pid, p);
 
     EXPECT_TRUE(word & PM_PRESENT);
     return word & PM_FRAME;
@@ -225,8 +215,8 @@ TEST(fork_copies_no_entries_of_files_without_private_pages)
     EXPECT_EQ('f', clean[0]);
     written[0] = 'w';
     child = start_child();
-    EXPECT_FALSE(word_of(child, shared) & PM_PRESENT);
-    EXPECT_FALSE(word_of(child, clean) & PM_PRESENT);
+    EXPECT_FALSE(pagemap_entry_of(child, shared) & PM_PRESENT);
+    EXPECT_FALSE(pagemap_entry_of(child, clean) & PM_PRESENT);
     EXPECT_EQ(frame(written), frame_of(child, written));
     EXPECT_EQ('s', byte_of(child, shared + 1));
     EXPECT_EQ('f', byte_of(child, clean));
@@ -360,9 +350,9 @@ TEST(a_read_pin_is_no_write)
     (void)read_remotely(getpid(), p);
     own = frame(p);
     EXPECT_NE(own, frame_of(child, p));
-    EXPECT_FALSE(word_of(getpid(), p) & PM_SOFT_DIRTY);
+    EXPECT_FALSE(pagemap_entry(p) & PM_SOFT_DIRTY);
     p[0] = 'b';
-    EXPECT_TRUE(word_of(getpid(), p) & PM_SOFT_DIRTY);
+    EXPECT_TRUE(pagemap_entry(p) & PM_SOFT_DIRTY);
     EXPECT_EQ(own, frame(p));
     EXPECT_EQ('a', byte_of(child, p));
     end_child(child);
@@ -380,7 +370,7 @@ TEST(a_short_read_pin_leaves_a_files_frame_where_it_is)
     EXPECT_EQ('f', read_remotely(getpid(), copy));
     EXPECT_EQ('f', copy[0]);
     EXPECT_EQ(frame(shared), frame(copy));
-    EXPECT_TRUE(word_of(getpid(), copy) & PM_FILE);
+    EXPECT_TRUE(pagemap_entry(copy) & PM_FILE);
 }
 
 static volatile char *where;

@@ -5,7 +5,6 @@
 #include "utest.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -30,10 +29,7 @@ static pthread_t start_sleeper(char *byte)
     sleeper_tid = 0;
     EXPECT_EQ(0, pipe(gate));
     EXPECT_EQ(0, pthread_create(&thread, NULL, sleep_at_gate, byte));
-    while (sleeper_tid == 0) {
-        sched_yield();
-    }
-    EXPECT_EQ(0, await_call(getpid(), sleeper_tid, SYS_read));
+    EXPECT_EQ(0, await_thread(&sleeper_tid, SYS_read));
     return thread;
 }
 

@@ -10,7 +10,6 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -201,10 +200,7 @@ TEST(futex_requeue_moves_waiters)
 
     for (int i = 0; i < 4; i++) {
         ASSERT_EQ(0, pthread_create(&threads[i], NULL, wait_once, &waiting_tids[i]));
-        while (waiting_tids[i] == 0) {
-            sched_yield();
-        }
-        EXPECT_EQ(0, await_call(getpid(), waiting_tids[i], SYS_futex));
+        EXPECT_EQ(0, await_thread(&waiting_tids[i], SYS_futex));
     }
     EXPECT_ERRNO(EAGAIN, syscall(SYS_futex, &gate, FUTEX_CMP_REQUEUE_PRIVATE, 1, 100L, &gate2, 9));
     moved = syscall(SYS_futex, &gate, FUTEX_CMP_REQUEUE_PRIVATE, 1, 100L, &gate2, 0);

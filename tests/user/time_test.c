@@ -256,15 +256,13 @@ TEST(cpu_time_timers_fire)
     struct itimerval value = {.it_value = {.tv_usec = 20 * 1000}};
     struct itimerval old;
     long long before;
-    int nr_early;
 
     handle(SIGPROF);
     before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     EXPECT_EQ(0, setitimer(ITIMER_PROF, &value, NULL));
     usleep(60 * 1000);
-    nr_early = nr_signals;
     /* The host may have taken the CPU away, which counts as the program's. */
-    EXPECT_EQ(0, nr_early != 0 && now_ns(CLOCK_PROCESS_CPUTIME_ID) - before < 20 * 1000 * 1000);
+    EXPECT_TRUE(nr_signals == 0 || now_ns(CLOCK_PROCESS_CPUTIME_ID) - before >= 20 * 1000 * 1000);
     /* The signal comes with the tick behind the time, which a stopped CPU does not get. */
     do {
         use_cpu_ns(60 * 1000 * 1000);

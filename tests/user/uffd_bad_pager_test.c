@@ -268,10 +268,7 @@ static void closed_by_the_pager(int flags)
     pager_tid = 0;
     pthread_create(&pager, NULL, answer_until_closed, NULL);
     toucher_start(&toucher, p, TOUCH_WRITE, 5);
-    while (pager_tid == 0) {
-        sched_yield();
-    }
-    EXPECT_EQ(0, await_call(getpid(), pager_tid, SYS_read));
+    EXPECT_EQ(0, await_thread(&pager_tid, SYS_read));
     pthread_kill(pager, SIGUSR1);
     pthread_join(pager, NULL);
     toucher_join(&toucher);

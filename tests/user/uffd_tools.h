@@ -154,7 +154,7 @@ static inline void toucher_join(struct toucher *t)
 /** toucher_await_sleep() - until the thread sleeps in its fault, which has been told of. */
 static inline int toucher_await_sleep(const struct toucher *t)
 {
-    return await_call(getpid(), t->tid, AWAIT_FAULT);
+    return await_thread(&t->tid, AWAIT_FAULT);
 }
 
 /** uffd_await_pending() - until so many faults wait that nobody has read. */

@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define PM_FRAME      ((1ull << 55) - 1) /* shown to user 0 alone */
@@ -15,18 +17,28 @@
 #define PM_FILE       (1ull << 61) /* or shared anonymous */
 #define PM_PRESENT    (1ull << 63)
 
-/** pagemap_entry() - this address's word of /proc/self/pagemap; 0 where it cannot be read. */
-static inline uint64_t pagemap_entry(const void *p)
+/** pagemap_entry_of() - an address's word of /proc/PID/pagemap; who may not read it is aborted. */
+static inline uint64_t pagemap_entry_of(pid_t pid, const void *p)
 {
-    uint64_t entry = 0;
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    char path[64];
+    uint64_t entry;
+    int fd;
 
+    snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)p / 4096 * sizeof(entry))) !=
         (ssize_t)sizeof(entry)) {
-        entry = 0;
+        perror(path);
+        abort();
     }
     close(fd);
     return entry;
+}
+
+/** pagemap_entry() - the same of the caller's own memory. */
+static inline uint64_t pagemap_entry(const void *p)
+{
+    return pagemap_entry_of(getpid(), p);
 }
 
 #endif
